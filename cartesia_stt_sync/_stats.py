@@ -1,0 +1,65 @@
+"""The figures of a session, as one frozen value."""
+
+from __future__ import annotations
+
+import attrs
+
+__all__ = ["Stats"]
+
+
+@attrs.frozen(kw_only=True)
+class Stats:
+    """What a session has done so far; seconds are seconds of audio unless said.
+
+    Attributes:
+        fed_seconds: What the caller fed.
+        muted_seconds: How much of that was fed while muted.
+        sent_seconds: How much of it has been sent.
+        buffered_seconds: How much of it waits.
+        silence_seconds: Silence that was put in.
+        replayed_seconds: What was sent again after a reconnect.
+        billed_seconds: All audio the service received: it bills silence too.
+        lag_seconds: How far the waiting audio is behind its schedule.
+        events: Messages received.
+        malformed: How many of them were none.
+        dropped_events: Events that an `events()` iterator had no room for.
+        callback_errors: Exceptions that callbacks raised.
+        finalizes: Calls of `finalize` that the server has answered.
+        finalize_seconds: Wall-clock seconds from the last ``finalize`` on the
+            wire to its answer; ``None`` before the first.
+        sessions: Connections that stood.
+        request_id: The service's name for the session, for support.
+    """
+
+    fed_seconds: float = 0.0
+    muted_seconds: float = 0.0
+    sent_seconds: float = 0.0
+    buffered_seconds: float = 0.0
+    silence_seconds: float = 0.0
+    replayed_seconds: float = 0.0
+    billed_seconds: float = 0.0
+    lag_seconds: float = 0.0
+    events: int = 0
+    malformed: int = 0
+    dropped_events: int = 0
+    callback_errors: int = 0
+    finalizes: int = 0
+    finalize_seconds: float | None = None
+    sessions: int = 0
+    request_id: str | None = None
+
+
+@attrs.define(kw_only=True)
+class Counters:
+    """The figures that nobody else keeps, while they grow."""
+
+    fed: float = 0.0
+    muted: float = 0.0
+    replayed: float = 0.0
+    events: int = 0
+    malformed: int = 0
+    dropped_events: int = 0
+    finalizes: int = 0
+    finalize_seconds: float | None = None
+    sessions: int = 0
+    request_id: str | None = None

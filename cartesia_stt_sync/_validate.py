@@ -1,0 +1,94 @@
+"""Checks of arguments: each message names the argument, the rule and what came.
+
+Decides what a number, a count or a text is. Touches nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import attrs
+
+from .errors import ConfigError
+
+__all__ = ["count", "field", "finite", "seconds", "text"]
+
+
+def seconds(
+    name: str,
+    value: object,
+    *,
+    none: bool = False,
+    positive: bool = False,
+    most: float = math.inf,
+) -> float | None:
+    """Check a length of time.
+
+    Args:
+        name: The argument's name.
+        value: What came.
+        none: Whether ``None``, for "no limit" or "off", is allowed.
+        positive: Whether 0 is refused.
+        most: The largest allowed.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    if value is None and none:
+        return None
+    span = finite(value)
+    if span is not None and 0 <= span <= most and (span > 0 or not positive):
+        return span
+    least = "more than 0" if positive else "at least 0"
+    limit = f" and at most {most:g}" if most < math.inf else ""
+    off = ", or None" if none else ""
+    raise ConfigError(f"{name}: seconds, {least}{limit}{off}, got {value!r}")
+
+
+def finite(value: object) -> float | None:
+    """A finite number as a float; ``None`` for all else, ``True`` and ``False`` too."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # an integer beyond all floats
+        return None
+    return number if math.isfinite(number) else None
+
+
+def count(name: str, value: object, *, least: int = 0, most: int | None = None) -> int:
+    """Check a whole number.
+
+    Raises:
+        ConfigError: Not one, or out of range.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value >= least and (most is None or value <= most):
+            return value
+    span = f"of at least {least:,}" if most is None else f"from {least:,} to {most:,}"
+    raise ConfigError(f"{name}: a whole number {span}, got {value!r}")
+
+
+def text(name: str, value: object) -> str:
+    """Check a text that must not be empty.
+
+    Raises:
+        ConfigError: Not a string, an empty one, or one that cannot be sent.
+    """
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{name}: a non-empty string, got {value!r}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, say of a file's name
+        raise ConfigError(f"{name}: text that UTF-8 can carry, got {value!r}") from None
+    return value
+
+
+def field(check: Any, **rule: Any) -> Any:
+    """Make an attrs validator of one of the checks above."""
+
+    def validator(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        check(attribute.name, value, **rule)
+
+    return validator

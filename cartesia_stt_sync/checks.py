@@ -1,0 +1,77 @@
+"""What the library notices: each finding is a mistake the service warns of.
+
+Decides what a finding says. Never raises, waits or sends: a finding does not
+stop anything, it tells.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+__all__ = ["Finding"]
+
+
+@attrs.frozen
+class Finding:
+    """Something noticed that has cost text, time or money, or will.
+
+    Attributes:
+        code: Its short name, for programs.
+        message: What was seen, in one sentence.
+        advice: What to do about it.
+    """
+
+    code: str
+    message: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.advice}"
+
+
+def no_done() -> Finding:
+    """The server closed normally after ``close``, but sent no ``done``."""
+    return Finding(
+        "no-done",
+        "The server ended the session without saying that it was done.",
+        "The text is as complete as the server made it; compare its end with the "
+        "audio.",
+    )
+
+
+def partial_sample(size: int) -> Finding:
+    """The caller's bytes did not end with a whole frame."""
+    return Finding(
+        "partial-sample",
+        f"The audio ended {size} byte(s) into a sample; they were not sent.",
+        "Check that encoding, sample width and channels are those of the audio.",
+    )
+
+
+def slow_callback(kind: str, seconds: float) -> Finding:
+    """A callback held up the thread that receives."""
+    return Finding(
+        "slow-callback",
+        f"A callback for {kind!r} took {seconds:.1f} s; until it returned, no event "
+        "was received.",
+        "Hand the work to a queue or an executor and return at once.",
+    )
+
+
+def unasked_flush_done() -> Finding:
+    """A ``flush_done`` that answers no ``finalize``."""
+    return Finding(
+        "unasked-flush-done",
+        "The server sent a flush_done that no finalize had asked for.",
+        "It was ignored; the text is not affected.",
+    )
+
+
+def replay_overflow(seconds: float) -> Finding:
+    """Audio that had to be dropped before it could be sent again."""
+    return Finding(
+        "replay-overflow",
+        f"{seconds:.1f} s of audio were unanswered when the connection was lost and "
+        "older than max_replay holds; their text may be missing.",
+        "Raise Reconnect(max_replay=), or finalize more often.",
+    )

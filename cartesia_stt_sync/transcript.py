@@ -1,0 +1,77 @@
+"""Joining deltas: the whole transcript is the finals' texts, byte for byte.
+
+Decides what the text is so far. No strip, no blank added, nothing dropped: the
+service puts the blanks where they belong. Touches no clock, thread or socket.
+"""
+
+from __future__ import annotations
+
+from .events import Transcript
+
+__all__ = ["Assembler"]
+
+
+class Assembler:
+    """Everything final that came, in order, and the provisional tail after it.
+
+    Attributes:
+        deltas: The final transcripts; only ever appended to.
+        tail: The provisional transcript behind them, if one stands.
+    """
+
+    def __init__(self) -> None:
+        self.deltas: list[Transcript] = []
+        self.tail: Transcript | None = None
+        self._text = ""
+        self._joined = 0  # how many deltas _text holds already
+        self._utterance = 0  # the first delta of the utterance under way
+
+    @property
+    def text(self) -> str:
+        """All final text so far."""
+        if self._joined < len(self.deltas):
+            self._text += "".join(d.text for d in self.deltas[self._joined :])
+            self._joined = len(self.deltas)
+        return self._text
+
+    @property
+    def partial(self) -> str:
+        """The provisional tail behind `text`; empty where none stands."""
+        return self.tail.text if self.tail is not None else ""
+
+    def add(self, transcript: Transcript) -> None:
+        """Take in the next transcript: each replaces the tail, a final also stays."""
+        if transcript.is_final:
+            self.deltas.append(transcript)
+            self.tail = None
+        else:
+            self.tail = transcript
+
+    def end_utterance(self) -> str:
+        """Return the text of all finals since the last call.
+
+        A final that comes right after its ``flush_done`` is kept all the same:
+        it opens the next utterance, and `text` is whole either way.
+        """
+        begin, self._utterance = self._utterance, len(self.deltas)
+        return "".join(d.text for d in self.deltas[begin:])
+
+    def whole(self) -> Transcript:
+        """Return everything final so far as one transcript.
+
+        Its words are there if any delta had some, its duration is the sum, its
+        language and request are the latest named.
+        """
+        deltas = self.deltas
+        timed = [d.words for d in deltas if d.words is not None]
+        spans = [d.duration for d in deltas if d.duration is not None]
+        return Transcript(
+            text=self.text,
+            is_final=True,
+            duration=sum(spans) if spans else None,
+            language=next((d.language for d in reversed(deltas) if d.language), None),
+            words=tuple(word for words in timed for word in words) if timed else None,
+            request_id=next(
+                (d.request_id for d in reversed(deltas) if d.request_id), None
+            ),
+        )

@@ -1,0 +1,120 @@
+"""Checks of arguments."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import attrs
+import pytest
+
+from cartesia_stt_sync import _validate as check
+from cartesia_stt_sync.errors import ConfigError
+
+
+@pytest.mark.parametrize("value", [0, 0.0, 1, 0.1, 1e300])
+def test_seconds(value: float) -> None:
+    """A length of time comes back as a float."""
+    got = check.seconds("x", value)
+    assert got == value
+    assert isinstance(got, float)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, -1, -0.1, math.nan, math.inf, -math.inf, 10**400, True, "1", [1], 1j],
+)
+def test_no_seconds(value: object) -> None:
+    """What is no length of time is refused by name, rule and value."""
+    with pytest.raises(ConfigError) as caught:
+        check.seconds("chunk", value)
+    assert str(caught.value) == f"chunk: seconds, at least 0, got {value!r}"
+
+
+def test_seconds_with_none() -> None:
+    """None is allowed where it means something, and the message says so."""
+    assert check.seconds("x", None, none=True) is None
+    with pytest.raises(ConfigError, match=r"x: seconds, at least 0, or None, got 'a'"):
+        check.seconds("x", "a", none=True)
+
+
+def test_seconds_with_limits() -> None:
+    """Both limits are kept, and the message names them."""
+    assert check.seconds("x", 10, positive=True, most=10) == 10
+    assert check.seconds("x", 5e-324, positive=True) == 5e-324
+    for value in (0, 0.0, -1, 10.1):
+        message = f"x: seconds, more than 0 and at most 10, got {value}"
+        with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+            check.seconds("x", value, positive=True, most=10)
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (1, 1.0),
+        (-2.5, -2.5),
+        (True, None),
+        ("1", None),
+        (None, None),
+        (math.nan, None),
+        (math.inf, None),
+        (10**400, None),
+    ],
+)
+def test_finite(value: object, number: float | None) -> None:
+    """A finite number is a float, all else None."""
+    assert check.finite(value) == number
+
+
+def test_count() -> None:
+    """A whole number within its limits, both included, comes back."""
+    assert check.count("x", 0) == 0
+    assert check.count("x", 10**30) == 10**30
+    assert [check.count("x", n, least=1, most=3) for n in (1, 2, 3)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("value", [None, -1, 1.0, True, False, "1", math.nan])
+def test_no_count(value: object) -> None:
+    """What is no whole number is refused by name, rule and value."""
+    message = f"attempts: a whole number of at least 0, got {value!r}"
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        check.count("attempts", value)
+
+
+@pytest.mark.parametrize("value", [999, 768_001])
+def test_count_with_limits(value: int) -> None:
+    """The message shows both limits so that a person can read them."""
+    message = f"rate: a whole number from 1,000 to 768,000, got {value}"
+    with pytest.raises(ConfigError, match=f"^{message}$"):
+        check.count("rate", value, least=1_000, most=768_000)
+
+
+def test_text() -> None:
+    """Any text that is not empty comes back as it is."""
+    assert check.text("x", " é\n") == " é\n"
+
+
+@pytest.mark.parametrize("value", ["", None, b"a", 5, ["a"]])
+def test_no_text(value: object) -> None:
+    """What is no text, or an empty one, is refused."""
+    message = f"model: a non-empty string, got {value!r}"
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        check.text("model", value)
+
+
+def test_text_that_cannot_be_sent() -> None:
+    """Half a surrogate pair is refused before it breaks the connection."""
+    with pytest.raises(ConfigError, match="keyterms: text that UTF-8 can carry"):
+        check.text("keyterms", "caf\udce9")
+
+
+def test_field() -> None:
+    """As a validator of an attrs class a check names the attribute."""
+
+    @attrs.frozen
+    class Some:
+        chunk: float = attrs.field(validator=check.field(check.seconds, positive=True))
+
+    assert Some(1).chunk == 1
+    with pytest.raises(ConfigError, match=r"^chunk: seconds, more than 0, got 0$"):
+        Some(0)
