@@ -1,0 +1,47 @@
+"""What handlers are told: which of them an event is for, and what an error says.
+
+Decides names and order. Calls nobody.
+"""
+
+from __future__ import annotations
+
+from .errors import ServerError
+from .events import ErrorEvent, Event, Transcript
+
+__all__ = ["Call", "calls_for", "server_error"]
+
+Call = tuple[str, object]
+"""A handler's type and its argument."""
+
+_NOT_THE_WIRES = frozenset(
+    {"final", "partial", "event", "error", "finding", "reconnect", "close"}
+)
+"""Types of handlers that are not called for an event of that type."""
+
+
+def calls_for(event: Event) -> list[Call]:
+    """Which handlers an event is for: its own type's, then the shorthand's, then all.
+
+    Handlers of ``error`` get exceptions, and get the session's at its end; so an
+    error event itself goes to those of ``event`` only. So does an unknown one with a
+    name that this library has given to something else.
+    """
+    calls: list[Call] = [] if event.type in _NOT_THE_WIRES else [(event.type, event)]
+    if isinstance(event, Transcript):
+        calls.append(("final" if event.is_final else "partial", event))
+    return [*calls, ("event", event)]
+
+
+def server_error(event: ErrorEvent) -> ServerError:
+    """The exception that an error event becomes."""
+    status = f" ({event.status_code})" if event.status_code is not None else ""
+    title = event.title
+    shown = f"{title}: {event.message}" if title and title != event.message else None
+    return ServerError(
+        f"the service reported an error{status}: {shown or event.message}",
+        status_code=event.status_code,
+        title=title,
+        error_code=event.error_code,
+        request_id=event.request_id,
+        doc_url=event.doc_url,
+    )
