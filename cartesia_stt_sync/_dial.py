@@ -1,0 +1,284 @@
+"""Making the connection: the socket, the proxy, TLS, and websocket-client's handshake.
+
+Decides what a failed handshake is called, and sees to it that no credential
+leaves by way of an error, a redirect, a proxy or a log. Hands out a connected
+socket and forgets it. The only module that imports websocket-client.
+
+The socket is our own from the first moment, and handed to websocket-client when
+it is ready to shake hands: so one deadline holds for all of it, and `Dialer.abort`
+ends any part of it at once. Only the look-up of a name can be neither timed nor cut.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping
+from functools import cache
+from urllib.parse import urlsplit
+
+import websocket
+
+from ._proxy import find_proxy, tunnel
+from ._refusal import refusal
+from ._version import __version__
+from .endpoints import is_loopback
+from .errors import ConfigError, ConnectError
+
+__all__ = ["Dialer", "check_ssl_context", "default_ssl_context"]
+
+
+@cache
+def default_ssl_context() -> ssl.SSLContext:
+    """The one context of this process, built at first use.
+
+    It takes 20 ms and most of a megabyte to read all certificates once more for
+    each connection.
+    """
+    return ssl.create_default_context()
+
+
+class _Redact(logging.Filter):
+    """Keep credentials out of what websocket-client logs under `enableTrace`."""
+
+    _CREDENTIAL = re.compile(r"(?i)((?:proxy-)?authorization:\s*\S+\s+)\S+")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg = self._CREDENTIAL.sub(r"\1***", str(record.msg))
+        return True
+
+
+logging.getLogger("websocket").addFilter(_Redact())
+
+
+class _Deadlined:
+    """A socket whose waits share one deadline; as much of one as a handshake needs."""
+
+    def __init__(self, sock: socket.socket, left: Callable[[], float | None]) -> None:
+        self._sock = sock
+        self._left = left
+
+    def gettimeout(self) -> float | None:
+        return self._left()
+
+    def recv(self, size: int) -> bytes:
+        self._sock.settimeout(self._left())
+        return self._sock.recv(size)
+
+    def send(self, data: bytes) -> int:
+        self._sock.settimeout(self._left())
+        return self._sock.send(data)
+
+    def close(self) -> None:
+        self._sock.close()
+
+
+class Dialer:
+    """Makes one connection.
+
+    Args:
+        url: Where to; holds no credential.
+        headers: Gives the handshake's headers, credential included.
+        secret: Gives the credential, to take it out of foreign texts.
+        timeout: Seconds for all of it; ``None``: no limit.
+        proxy: ``"env"``, a proxy's URL, or ``None``.
+        ssl_context: In place of the shared one.
+
+    Threads: `dial` once, on any; `abort` from any, at any time.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        headers: Callable[[], Mapping[str, str]],
+        secret: Callable[[], str],
+        timeout: float | None,
+        proxy: str | None,
+        ssl_context: ssl.SSLContext | None,
+    ) -> None:
+        parts = urlsplit(url)
+        self._url = url
+        self._host = parts.hostname or ""
+        self._secure = parts.scheme == "wss"
+        self._port = parts.port or (443 if self._secure else 80)
+        self._headers = headers
+        self._secret = secret
+        self._timeout = timeout
+        self._deadline: float | None = None
+        self._proxy = proxy
+        self._ssl_context = ssl_context
+        self._lock = threading.Lock()  # guards the two below
+        self._sock: socket.socket | None = None
+        self._aborted = False
+
+    def dial(self) -> tuple[socket.socket, str | None]:
+        """Connect and shake hands.
+
+        Returns:
+            The connected socket, and the server's request id if it names one.
+
+        Raises:
+            ConnectError: It did not work; the message says where and what to do.
+        """
+        if self._timeout is not None:
+            self._deadline = time.monotonic() + self._timeout
+        ws = websocket.WebSocket()
+        error: ConnectError | None = None
+        try:
+            self._connect(ws)
+        except Exception as exc:
+            # Raised below, outside this block: an error with a context would
+            # carry the frames of the handshake, and those hold the key.
+            error = self._explain(exc, ws)
+        except BaseException:
+            self._let_go()
+            raise
+        sock, aborted = self._let_go(keep=error is None)
+        if error is not None or sock is None or aborted:
+            if sock is not None:
+                sock.close()
+            raise error or ConnectError("aborted while connecting")
+        return sock, (ws.getheaders() or {}).get("x-request-id")
+
+    def abort(self) -> None:
+        """End a `dial` under way, or one to come."""
+        with self._lock:
+            self._aborted = True
+            if self._sock is not None:
+                try:
+                    socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+                except OSError:
+                    return  # not connected yet, and closed already
+
+    def _left(self) -> float | None:
+        """Seconds to the deadline.
+
+        Raises:
+            TimeoutError: It has passed.
+        """
+        if self._deadline is None:
+            return None
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+    def _hold(self, sock: socket.socket) -> socket.socket:
+        """Make a socket the one that `abort` shuts down."""
+        with self._lock:
+            self._sock = sock
+            if self._aborted:
+                raise ConnectionAbortedError
+        return sock
+
+    def _let_go(self, keep: bool = False) -> tuple[socket.socket | None, bool]:
+        """Take the socket from under `abort`'s hands; close it unless it is kept."""
+        with self._lock:
+            sock, self._sock = self._sock, None
+            aborted = self._aborted
+        if sock is not None and not keep:
+            sock.close()
+            sock = None
+        return sock, aborted
+
+    def _connect(self, ws: websocket.WebSocket) -> None:
+        proxy = find_proxy(self._proxy, self._host, self._secure)
+        if proxy is None:
+            sock = self._reach(self._host, self._port)
+        else:
+            parts = urlsplit(proxy)
+            sock = self._reach(parts.hostname or "", parts.port or 80)
+            tunnel(sock, proxy, self._host, self._port, self._left)
+        if self._secure:
+            context = self._ssl_context or default_ssl_context()
+            sock.settimeout(self._left())
+            secured = context.wrap_socket(
+                sock, server_hostname=self._host, do_handshake_on_connect=False
+            )
+            self._hold(secured)
+            secured.do_handshake()
+            sock = secured
+        ws.connect(  # type: ignore[no-untyped-call]  # websocket-client has few types
+            self._url,
+            socket=_Deadlined(sock, self._left),
+            header=[f"{name}: {value}" for name, value in self._headers().items()]
+            + [f"User-Agent: cartesia-stt-sync/{__version__}"],
+            suppress_origin=True,
+            redirect_limit=0,  # it would follow with all headers, key included
+        )
+
+    def _reach(self, host: str, port: int) -> socket.socket:
+        """Connect to the first address of a host that answers."""
+        failure: OSError | None = None
+        for family, kind, number, _, address in socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        ):
+            sock = socket.socket(family, kind, number)
+            try:
+                sock.settimeout(self._left())
+                # Else a command behind a chunk waits 40 ms for company.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                self._hold(sock)
+                sock.connect(address)
+                return sock
+            except OSError as exc:
+                sock.close()
+                failure = exc
+                self._left()  # no further address once the time is up
+            except BaseException:
+                sock.close()
+                raise
+        raise failure or OSError(f"{host} has no address")
+
+    def _explain(self, exc: Exception, ws: websocket.WebSocket) -> ConnectError:
+        host = self._host
+        if self._aborted:
+            return ConnectError("aborted while connecting")
+        if isinstance(exc, websocket.WebSocketBadStatusException):
+            body = (exc.resp_body or b"").decode("utf-8", "replace")
+            return refusal(exc.status_code, exc.resp_headers or {}, self._clean(body))
+        answer = ws.handshake_response
+        if answer is not None and 300 <= answer.status < 400:
+            return ConnectError(
+                f"{host} answered with a redirect ({answer.status}), which is never "
+                "followed: the key would go along; check base_url",
+                status_code=answer.status,
+            )
+        late = isinstance(exc, (TimeoutError, websocket.WebSocketTimeoutException))
+        if late and self._timeout is not None:
+            return ConnectError(
+                f"no connection to {host} within open_timeout={self._timeout:g} s"
+            )
+        text = self._clean(str(exc)) or type(exc).__name__
+        if isinstance(exc, ssl.SSLCertVerificationError):
+            text += "; for a private authority pass ssl_context="
+        return ConnectError(f"cannot connect to {host}: {text}")
+
+    def _clean(self, text: str) -> str:
+        """Take the credential out of a text that came from outside."""
+        return text.replace(self._secret(), "***")
+
+
+def check_ssl_context(context: object, base_url: str) -> None:
+    """Check a TLS context: away from this machine it must verify who answers.
+
+    Raises:
+        ConfigError: No context, or one that would hand the key to anybody.
+    """
+    if context is None:
+        return
+    if not isinstance(context, ssl.SSLContext):
+        raise ConfigError(f"ssl_context: an ssl.SSLContext or None, got {context!r}")
+    verifies = context.check_hostname and context.verify_mode == ssl.CERT_REQUIRED
+    if not verifies and not is_loopback(urlsplit(base_url).hostname or ""):
+        raise ConfigError(
+            "ssl_context: one that verifies certificate and host name, got one that "
+            "does not; for a private authority use "
+            "ssl.create_default_context(cafile=...)"
+        )

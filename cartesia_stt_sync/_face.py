@@ -1,0 +1,298 @@
+"""What every transcriber of this library can do, whatever its endpoint.
+
+Decides nothing: checks that the caller's process is the right one, and passes
+on to the stream. Holds the stream, which does not hold it back, so that a
+transcriber that is forgotten can be noticed.
+"""
+
+from __future__ import annotations
+
+import _thread
+import random
+import warnings
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, TypeVar, overload
+
+from ._clock import Clock
+from ._handlers import Handlers
+from ._session import State
+from ._settings import Settings, build
+from ._stats import Stats
+from ._stream import Stream
+from ._transport import Transport
+from .checks import Finding
+from .events import Event
+
+__all__ = ["Face"]
+
+FaceT = TypeVar("FaceT", bound="Face")
+HandlerT = TypeVar("HandlerT", bound=Callable[[Any], object])
+
+
+class Face:
+    """The calls that all transcribers share."""
+
+    # Tests put a clock, a connection and a die of their own in these places.
+    _clock = Clock()
+    _jitter: Callable[[], float] = staticmethod(random.random)
+    _make_transport: Callable[[Settings], Transport] = staticmethod(
+        Settings.make_transport
+    )
+
+    def __init__(self, settings: Settings) -> None:
+        self._handlers = Handlers(self._clock)
+        make = type(self)._make_transport  # not bound: threads must not hold self
+        self.__stream = build(
+            settings,
+            handlers=self._handlers,
+            make_transport=lambda: make(settings),
+            clock=self._clock,
+            jitter=self._jitter,
+        )
+
+    @property
+    def _stream(self) -> Stream:
+        """The stream, unless this is a forked child's copy of it."""
+        self.__stream.refuse_fork()
+        return self.__stream
+
+    def __repr__(self) -> str:
+        stream: Stream | None = self.__dict__.get("_Face__stream")
+        state = "unmade" if stream is None else stream.core.session.state.value
+        return f"<{type(self).__name__} {state}>"
+
+    # Life
+
+    def open(self) -> None:
+        """Connect and start the two threads; nothing if that is done already.
+
+        Raises:
+            ConnectError: Refused or unreachable; `AuthenticationError`,
+                `QuotaError` and `RateLimitError` say more.
+            ClosedError: The session has ended.
+
+        Threads: any; blocks for ``open_timeout`` at most. ``with`` and the first
+        `feed` call it.
+        """
+        self._stream.open()
+
+    def close(self, wait: bool = True, timeout: float | None = None) -> None:
+        """Drain and end: the rest of the audio at pace, then every event, then done.
+
+        Idempotent.
+
+        Args:
+            wait: Whether to return only when that is over; ``False`` lets it go
+                on in the background.
+            timeout: Seconds to wait at most; ``None`` is no limit but those of
+                the buffer and ``close_timeout``.
+
+        Raises:
+            DrainTimeout: It took longer than ``timeout``, or the service did not
+                answer within ``close_timeout``. The text so far is kept.
+            CartesiaSTTError: What else the session ended with, each time.
+
+        Threads: any; in a callback it never waits.
+        """
+        self._stream.close(wait, timeout)
+
+    def abort(self) -> None:
+        """End now; audio that waits and text that has not come are lost.
+
+        Whoever waits gets `ClosedError`; iterators end. The text so far is kept.
+
+        Threads: any; in a callback it does not wait for the callback to end.
+        """
+        self._stream.abort()
+
+    def __enter__(self: FaceT) -> FaceT:
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+    def __del__(self) -> None:
+        # Absent where the constructor raised, as above.
+        stream: Stream | None = self.__dict__.get("_Face__stream")
+        if stream is None or not stream.left_open:
+            return
+        # On a thread of its own: the garbage collector runs anywhere, perhaps
+        # while this very thread holds the stream's lock. And a bare one:
+        # Thread.start() takes locks that this thread may hold as well.
+        try:
+            _thread.start_new_thread(stream.close, (False, None))
+        except RuntimeError:  # the interpreter ends, and with it all threads
+            return
+        # Last, for where warnings are errors it raises.
+        warnings.warn(
+            f"{self!r} was never closed; use 'with', or call close(). It is drained "
+            "in the background",
+            ResourceWarning,
+            source=self,
+            stacklevel=2,
+        )
+
+    # Audio
+
+    def feed(self, audio: Any, *, timeout: float | None = None) -> None:
+        """Queue audio to be sent in real time.
+
+        Blocks while the buffer has no room (``max_buffer`` seconds); one piece
+        longer than the buffer is taken when it is empty.
+
+        Args:
+            audio: Bytes-like in the format of ``source`` (or of the wire), or an
+                array of shape ``(frames,)`` or ``(frames, channels)``: integers
+                over their whole range or floats from -1 to 1. It is copied. A
+                partial sample is kept for the next call.
+            timeout: Seconds to wait for room; ``None`` is no limit.
+
+        Raises:
+            BufferFull: No room in time; nothing of this call was taken.
+            ConfigError: Not audio.
+            ClosedError: After `close` or `abort`.
+            CartesiaSTTError: What the session ended with.
+
+        Threads: any; of several feeding at once each piece stays whole. In a
+        callback it never blocks: `BufferFull` comes at once.
+        """
+        self._stream.feed(audio, timeout)
+
+    def mute(self) -> None:
+        """Replace what is fed from now on by silence of the same length.
+
+        Threads: any.
+        """
+        self._stream.muted = True
+
+    def unmute(self) -> None:
+        """Undo `mute`.
+
+        Threads: any.
+        """
+        self._stream.muted = False
+
+    @property
+    def muted(self) -> bool:
+        """Whether what is fed is replaced by silence."""
+        return self._stream.muted
+
+    # Events
+
+    def events(self) -> Iterator[Event]:
+        """Iterate over every event from this call on; ends with the session.
+
+        Holds 1,000 events for a slow reader, then drops the oldest provisional
+        transcripts first; ``stats.dropped_events`` counts them.
+
+        Raises:
+            CartesiaSTTError: While iterating, after the last event: what the
+                session ended with.
+            WouldDeadlock: Iterated in a callback.
+
+        Threads: any; one iterator is for one thread.
+        """
+        return self._stream.events(self)
+
+    @overload
+    def on(self: FaceT, type: str, handler: Callable[[Any], object]) -> FaceT: ...
+
+    @overload
+    def on(self, type: str) -> Callable[[HandlerT], HandlerT]: ...
+
+    def on(self, type: str, handler: Callable[[Any], object] | None = None) -> Any:
+        """Add a handler; ``@t.on("final")`` works as a decorator.
+
+        Args:
+            type: One of the service's event types (``transcript``,
+                ``flush_done``, ``done``, any to come), or ``final`` and
+                ``partial`` (a `Transcript`), ``event`` (every event), ``error``
+                (an exception: the session's, or a callback's own), ``reconnect``
+                (a `Reconnecting`), ``finding`` (a `Finding`), ``close`` (a
+                `Closed`; nothing comes after it).
+            handler: Called with one argument on the receiver's thread, one at a
+                time, in order. While it runs nothing is received. One that
+                raises is logged, told to those of ``error``, and the rest go on.
+
+        Returns:
+            This transcriber; or, without ``handler``, a decorator.
+
+        Raises:
+            ConfigError: Nothing that can be called.
+
+        Threads: any, at any time.
+        """
+        self._stream  # noqa: B018  # for its check
+        if handler is not None:
+            self._handlers.add(type, handler)
+            return self
+
+        def decorate(function: HandlerT) -> HandlerT:
+            self._handlers.add(type, function)
+            return function
+
+        return decorate
+
+    # Snapshots: they survive every error
+
+    @property
+    def state(self) -> str:
+        """``NEW``, ``CONNECTING``, ``OPEN``, ``DRAINING`` or ``CLOSED``."""
+        state = self._stream.core.session.state
+        shown = {State.CLOSING: State.DRAINING, State.FAILED: State.CLOSED}
+        return shown.get(state, state).value
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What was noticed so far; each kind once."""
+        return tuple(self._stream.core.findings)
+
+    @property
+    def stats(self) -> Stats:
+        """The figures so far."""
+        stream = self._stream
+        with stream.lock:
+            core = stream.core
+            box, counters = core.outbox, core.counters
+            return Stats(
+                # To the microsecond: a sum of many pieces is not exact.
+                fed_seconds=round(counters.fed, 6),
+                muted_seconds=round(counters.muted, 6),
+                sent_seconds=box.seconds(box.source_bytes),
+                buffered_seconds=box.buffered,
+                silence_seconds=box.seconds(box.silence_bytes),
+                replayed_seconds=counters.replayed,
+                billed_seconds=box.seconds(box.wire_bytes),
+                lag_seconds=box.lag(stream.now()),
+                events=counters.events,
+                malformed=counters.malformed,
+                dropped_events=counters.dropped_events,
+                callback_errors=self._handlers.errors,
+                finalizes=counters.finalizes,
+                finalize_seconds=counters.finalize_seconds,
+                sessions=counters.sessions,
+                request_id=counters.request_id,
+            )
+
+    def source_time(self, seconds: float) -> float:
+        """Map the service's seconds to seconds of what was fed.
+
+        Where silence was put in, the service counts more seconds than the caller
+        fed. The words of every `Transcript` are mapped already; this is for the
+        times in fields this library does not know.
+
+        Threads: any.
+        """
+        stream = self._stream
+        with stream.lock:
+            return stream.core.outbox.timeline.source_time(seconds)

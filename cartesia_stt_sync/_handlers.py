@@ -1,0 +1,77 @@
+"""Callbacks: who is called for what.
+
+Decides the order of calls and what becomes of a callback's own error. Holds no
+lock while one runs; knows nothing of sockets or of speech.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from ._clock import Clock
+from .errors import ConfigError
+
+__all__ = ["Handlers"]
+
+_log = logging.getLogger("cartesia_stt_sync")
+
+Handler = Callable[[Any], object]
+
+
+class Handlers:
+    """A transcriber's callbacks, by the type of what they take.
+
+    Threads: `add` from any thread; `run` on the receiver only.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        # Lists that only grow, by calls that are atomic, so this needs no lock; a
+        # run under way works on a copy.
+        self._by_type: dict[str, list[Handler]] = {}
+        self.errors = 0
+
+    def add(self, kind: object, handler: object) -> None:
+        """Add a handler to the end of its type's.
+
+        Raises:
+            ConfigError: Not a type's name, or nothing that can be called.
+        """
+        if not isinstance(kind, str) or not kind:
+            raise ConfigError(
+                f"type: the name of an event, such as 'final', got {kind!r}"
+            )
+        if not callable(handler):
+            raise ConfigError(
+                f"handler for {kind!r}: something that can be called with one "
+                f"argument, got {handler!r}"
+            )
+        self._by_type.setdefault(kind, []).append(handler)
+
+    def has(self, kind: str) -> bool:
+        """Whether there is a handler of a type."""
+        return kind in self._by_type
+
+    def run(self, kind: str, argument: object) -> float:
+        """Call the handlers of a type, in the order in which they were added.
+
+        One that raises is logged with its traceback and told to those of
+        ``error``; the rest are called all the same.
+
+        Returns:
+            Seconds that the slowest took.
+        """
+        slowest = 0.0
+        for handler in tuple(self._by_type.get(kind, ())):
+            began = self._clock.now()
+            try:
+                handler(argument)
+            except Exception as exc:
+                self.errors += 1
+                _log.exception("a callback for %r raised", kind)
+                if kind != "error":  # else one that always raises never ends
+                    self.run("error", exc)
+            slowest = max(slowest, self._clock.now() - began)
+        return slowest

@@ -1,0 +1,108 @@
+"""HTTP proxies: which one to use, and the tunnel through it.
+
+Decides whether a connection takes a proxy, and how one is asked. Never logs or
+quotes a password.
+"""
+
+from __future__ import annotations
+
+import socket
+from base64 import b64encode
+from collections.abc import Callable
+from urllib.parse import unquote, urlsplit
+
+from .endpoints import is_loopback
+from .errors import ConfigError
+
+__all__ = ["check_proxy", "find_proxy", "tunnel"]
+
+_MOST_HEADERS = 65536
+"""Bytes that a proxy's answer may have."""
+
+
+def check_proxy(proxy: object) -> str | None:
+    """Check a proxy argument: ``"env"``, an ``http://`` URL, or ``None``.
+
+    Raises:
+        ConfigError: It is neither; the message quotes no password.
+    """
+    if proxy is None or proxy == "env":
+        return proxy
+    parts = urlsplit(proxy) if isinstance(proxy, str) else None
+    if parts is None or parts.scheme != "http" or not parts.hostname:
+        raise ConfigError(
+            "proxy: 'env', None or a URL like 'http://user:password@host:3128', "
+            f"got {'a URL of another kind' if parts else repr(proxy)}"
+        )
+    return str(proxy)
+
+
+def find_proxy(proxy: str | None, host: str, secure: bool) -> str | None:
+    """Return the URL of the proxy to use; never one towards this very machine.
+
+    Args:
+        proxy: As `check_proxy` has passed it.
+        host: Where to.
+        secure: Whether by TLS.
+
+    Raises:
+        ConfigError: The environment names a proxy of another kind.
+    """
+    if proxy is None or is_loopback(host):
+        return None
+    if proxy != "env":
+        return proxy
+    # Imported only here: it brings half of the standard library along.
+    from urllib.request import getproxies, proxy_bypass
+
+    if proxy_bypass(host):
+        return None
+    found = getproxies().get("https" if secure else "http")
+    if not found:
+        return None
+    return check_proxy(found if "://" in found else f"http://{found}")
+
+
+def tunnel(
+    sock: socket.socket,
+    proxy: str,
+    host: str,
+    port: int,
+    left: Callable[[], float | None],
+) -> None:
+    """Ask a proxy for a tunnel (RFC 9110, 9.3.6).
+
+    Args:
+        sock: Connected to the proxy.
+        proxy: Its URL, for the user and password in it.
+        host: Where to.
+        port: Where to.
+        left: Gives the seconds that are left, or raises `TimeoutError`.
+
+    Raises:
+        OSError: It refused, broke off, or took too long.
+    """
+    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}", *_login(proxy)]
+    sock.settimeout(left())
+    sock.sendall("\r\n".join([*lines, "", ""]).encode())
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        sock.settimeout(left())
+        # Byte by byte, lest the server's own first word be swallowed.
+        data = sock.recv(1)
+        answer += data
+        if not data or len(answer) > _MOST_HEADERS:
+            raise ConnectionError("the proxy gave no whole answer")
+    status = answer.split(b"\r\n")[0].decode("latin-1").split(" ", 2)
+    if len(status) < 2 or status[1] != "200":
+        raise ConnectionError(f"the proxy refused: {' '.join(status)[:80]}")
+
+
+def _login(proxy: str) -> list[str]:
+    """The header for the user that a proxy's URL names, if it names one."""
+    parts = urlsplit(proxy)
+    if not parts.username:
+        return []
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return [f"Proxy-Authorization: Basic {b64encode(pair.encode()).decode()}"]

@@ -1,0 +1,180 @@
+"""What callers wait on: the future of an utterance, the iterators of a session.
+
+Decides how a wait ends, and that nobody waits on the one thread that could end
+it. The waiting itself is done on the stream's condition.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import Protocol
+
+from .errors import CartesiaSTTError, WouldDeadlock
+from .events import Event, Transcript
+
+__all__ = ["EventIterator", "UtteranceFuture", "iterate_finals"]
+
+
+class Watched(Protocol):
+    """What an iterator needs of a stream; all of it guarded by the lock."""
+
+    lock: threading.Lock
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more can come."""
+
+    @property
+    def error(self) -> CartesiaSTTError | None:
+        """Why the session failed, if it did."""
+
+    @property
+    def deltas(self) -> list[Transcript]:
+        """All finals so far; only ever appended to."""
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait for a change. Requires the lock."""
+
+    def refuse_fork(self) -> None:
+        """Raise `ClosedError` in a process that only inherited the session."""
+
+    def is_current_thread(self) -> bool:
+        """Whether the caller is the thread that would bring the change."""
+
+
+class UtteranceFuture(Future[str]):
+    """The text of one utterance, there once the server has flushed it.
+
+    Threads: any may wait, except in a callback of the same transcriber: what
+    would end the wait comes on the thread that runs callbacks.
+    """
+
+    def __init__(self, stream: Watched) -> None:
+        super().__init__()
+        self._stream = stream
+        # What was asked of the server cannot be taken back, so neither this.
+        self.set_running_or_notify_cancel()
+
+    def result(self, timeout: float | None = None) -> str:
+        """Return the utterance's text.
+
+        Args:
+            timeout: Seconds to wait; ``None`` is no limit.
+
+        Raises:
+            TimeoutError: It did not come in time (in Python 3.10
+                `concurrent.futures.TimeoutError`).
+            CartesiaSTTError: The session ended before.
+            WouldDeadlock: Called in a callback, where it could never come.
+        """
+        self._refuse_deadlock(timeout)
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Return what `result` would raise, or ``None``; waits like `result`."""
+        self._refuse_deadlock(timeout)
+        return super().exception(timeout)
+
+    def _refuse_deadlock(self, timeout: float | None) -> None:
+        self._stream.refuse_fork()
+        waits = timeout is None or timeout > 0
+        if waits and not self.done() and self._stream.is_current_thread():
+            raise WouldDeadlock(
+                "a callback waits for finalize(), whose answer arrives on the "
+                "callback's own thread; use add_done_callback(), or wait elsewhere"
+            )
+
+
+def refuse_iterating(on_receiver: bool) -> None:
+    """Say why an iterator must not wait in a callback."""
+    if on_receiver:
+        raise WouldDeadlock(
+            "a callback iterates over events, which arrive on the callback's own "
+            "thread; iterate elsewhere, or use on()"
+        )
+
+
+def iterate_finals(stream: Watched, keep: object) -> Iterator[Transcript]:
+    """Give each final delta once, from the session's first on.
+
+    Args:
+        stream: Whose.
+        keep: The caller's transcriber: while someone iterates it is not forgotten.
+    """
+    index = 0
+    while True:
+        stream.refuse_fork()
+        with stream.lock:
+            deltas = stream.deltas
+            while index == len(deltas) and not stream.ended:
+                refuse_iterating(stream.is_current_thread())
+                stream.wait()
+            batch = deltas[index:]
+            error = stream.error
+        if not batch:
+            if error is not None:
+                raise fresh(error)
+            return
+        index += len(batch)
+        yield from batch
+
+
+class EventIterator(Iterator[Event]):
+    """Every event from its making on, bounded.
+
+    Full, it drops the oldest provisional transcript: the next one replaces it
+    anyway. Only where none is left does it drop the oldest event.
+
+    Attributes:
+        dropped: How many events it has dropped.
+    """
+
+    limit = 1000
+
+    def __init__(self, stream: Watched, keep: object) -> None:
+        self._stream = stream
+        self._keep = keep
+        self._events: deque[Event] = deque()
+        self.dropped = 0
+
+    def put(self, event: Event) -> bool:
+        """Add an event; tell whether one had to go. Requires the stream's lock."""
+        full = len(self._events) >= self.limit
+        if full:
+            self.dropped += 1
+            for index, old in enumerate(self._events):
+                if isinstance(old, Transcript) and not old.is_final:
+                    del self._events[index]
+                    break
+            else:
+                self._events.popleft()
+        self._events.append(event)
+        return full
+
+    def __iter__(self) -> EventIterator:
+        return self
+
+    def __next__(self) -> Event:
+        stream = self._stream
+        stream.refuse_fork()
+        with stream.lock:
+            while not self._events and not stream.ended:
+                refuse_iterating(stream.is_current_thread())
+                stream.wait()
+            if self._events:
+                return self._events.popleft()
+            error = stream.error
+        if error is not None:
+            raise fresh(error)
+        raise StopIteration
+
+
+def fresh(error: CartesiaSTTError) -> CartesiaSTTError:
+    """A copy to raise: each caller's traceback is its own, and none grows."""
+    copy = type(error)(*error.args)
+    copy.__dict__.update(error.__dict__)
+    copy.__cause__ = error.__cause__
+    return copy

@@ -1,0 +1,227 @@
+"""A clock and a connection for tests: time moves, and messages come, when told to.
+
+Nothing here sleeps. Waits for a thread are hand-offs on conditions, with a limit
+only so that a broken test fails and does not hang.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from cartesia_stt_sync import Transcriber
+from cartesia_stt_sync._clock import Clock
+from cartesia_stt_sync._settings import Settings
+from cartesia_stt_sync._transport import ServerClosed
+from cartesia_stt_sync.errors import ConnectionLost
+from cartesia_stt_sync.events import Done, Event, FlushDone, Transcript, dump
+
+LIMIT = 10.0
+"""Seconds after which a hand-off that does not come fails the test."""
+
+
+class FakeClock(Clock):
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self._now = 1000.0
+        self._conditions: set[threading.Condition] = set()
+        self._waiting: set[str] = set()
+        self._arrived = threading.Condition()
+
+    def now(self) -> float:
+        return self._now
+
+    def watch(self, condition: threading.Condition) -> None:
+        """Wake those who wait on this condition whenever the time moves."""
+        self._conditions.add(condition)
+
+    def wait(self, condition: threading.Condition, seconds: float | None) -> None:
+        if seconds is not None and seconds <= 0:
+            return
+        name = threading.current_thread().name
+        with self._arrived:
+            self._waiting.add(name)
+            self._arrived.notify_all()
+        woken = condition.wait(LIMIT)
+        with self._arrived:
+            self._waiting.discard(name)
+        assert woken, f"{name} was never woken"
+
+    def advance(self, seconds: float) -> None:
+        """Move the time; whoever it concerns wakes up."""
+        for condition in self._conditions:
+            # Under the lock, so that nobody computes with the old time and then
+            # waits from the new one.
+            with condition, self._arrived:
+                # A nanosecond more, because a sum of tenths is not exact.
+                self._now += seconds + 1e-9
+                self._waiting.clear()
+                condition.notify_all()
+
+    def until_waiting(self, part_of_name: str) -> None:
+        """Return once a thread of such a name waits for the time, or a change."""
+        with self._arrived:
+            found = self._arrived.wait_for(
+                lambda: any(part_of_name in name for name in self._waiting), LIMIT
+            )
+        assert found, f"no {part_of_name} waits"
+
+
+class FakeTransport:
+    """A connection whose other end is the test.
+
+    Args:
+        request_id: What opening it returns.
+        refuse: What opening it raises instead.
+    """
+
+    def __init__(
+        self, request_id: str | None = "req-1", refuse: Exception | None = None
+    ) -> None:
+        self.request_id = request_id
+        self.refuse = refuse
+        self.sent: list[bytes | str] = []
+        self.on_send: Callable[[bytes | str], None] = lambda data: None
+        self.broken: Exception | None = None
+        self.stuck = False
+        self.opened = self.aborted = self.closed = False
+        self._incoming: deque[bytes | ServerClosed | Exception] = deque()
+        self._changed = threading.Condition()
+
+    def open(self) -> str | None:
+        self.opened = True
+        if self.refuse is not None:
+            raise self.refuse
+        return self.request_id
+
+    def send(self, data: bytes | str) -> None:
+        with self._changed:
+            while self.stuck and not self.aborted:
+                assert self._changed.wait(LIMIT)
+            if self.aborted or self.broken is not None:
+                raise self.broken or ConnectionLost("aborted")
+            self.sent.append(data)
+            self._changed.notify_all()
+        self.on_send(data)
+
+    def recv(self) -> bytes | ServerClosed:
+        with self._changed:
+            while not self._incoming and not self.aborted:
+                assert self._changed.wait(3 * LIMIT), "nothing came"
+            if not self._incoming:
+                raise ConnectionLost("aborted")
+            message = self._incoming.popleft()
+        if isinstance(message, Exception):
+            raise message
+        return message
+
+    def abort(self) -> None:
+        with self._changed:
+            self.aborted = True
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        self.abort()
+        self.closed = True
+
+    # The test's side
+
+    def push(self, *messages: Event | bytes | ServerClosed | Exception) -> None:
+        """Let the server say something, or the connection break."""
+        with self._changed:
+            for message in messages:
+                self._incoming.append(
+                    dump(message).encode() if isinstance(message, Event) else message
+                )
+            self._changed.notify_all()
+
+    def until_sent(self, count: int) -> list[bytes | str]:
+        """Return what was sent once there are so many messages."""
+        with self._changed:
+            ready = self._changed.wait_for(lambda: len(self.sent) >= count, LIMIT)
+            assert ready, f"{len(self.sent)} messages sent, expected {count}"
+            return list(self.sent)
+
+    def until_aborted(self) -> None:
+        """Return once the connection was cut."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.aborted, LIMIT)
+
+    def answer_close(self, *tail: Event) -> None:
+        """From now on answer ``close`` with ``tail``, ``done`` and a close frame."""
+
+        def reply(data: bytes | str) -> None:
+            if data == "close":
+                self.push(*tail, Done(), ServerClosed(1000, ""))
+
+        self.on_send = reply
+
+    @property
+    def audio(self) -> bytes:
+        """All audio sent."""
+        return b"".join(data for data in self.sent if isinstance(data, bytes))
+
+    @property
+    def commands(self) -> list[str]:
+        """All commands sent."""
+        return [data for data in self.sent if isinstance(data, str)]
+
+
+class Rig:
+    """A transcriber on a fake clock, and its connections in order.
+
+    Args:
+        transports: What the transcriber connects to, one after the other.
+        options: The transcriber's own.
+    """
+
+    def __init__(self, *transports: FakeTransport, **options: Any) -> None:
+        self.clock = FakeClock()
+        self.transports = list(transports) or [FakeTransport()]
+        self._next = iter(self.transports)
+        rig = self
+
+        class Rigged(Transcriber):
+            _clock = rig.clock
+            _jitter = staticmethod(lambda: 1.0)
+
+            @staticmethod
+            def _make_transport(settings: Settings) -> FakeTransport:
+                return next(rig._next)
+
+        self.t = Rigged(**{"api_key": "sk_test", **options})
+        self.clock.watch(self.t._stream.changed)
+
+    @property
+    def wire(self) -> FakeTransport:
+        """The first connection."""
+        return self.transports[0]
+
+    def until_idle(self) -> None:
+        """Return once the sender has nothing to do before time moves."""
+        # Woken first: it may be waiting still for what has changed already.
+        self.clock.advance(0)
+        self.clock.until_waiting("-sender")
+
+    def play(self, seconds: float, step: float = 0.1) -> None:
+        """Let time pass, in steps that the sender keeps up with."""
+        for _ in range(round(seconds / step)):
+            self.until_idle()
+            self.clock.advance(step)
+        self.until_idle()
+
+
+def final(text: str, **more: Any) -> Transcript:
+    """A final delta."""
+    return Transcript(text=text, is_final=True, **more)
+
+
+def partial(text: str) -> Transcript:
+    """A provisional tail."""
+    return Transcript(text=text, is_final=False)
+
+
+FLUSHED = FlushDone()

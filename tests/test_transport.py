@@ -1,0 +1,482 @@
+"""One connection over a real socket, plain and TLS, against a server of our own."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from cartesia_stt_sync import ConnectError, ConnectionLost, ProtocolError
+from cartesia_stt_sync._dial import Dialer
+from cartesia_stt_sync._transport import ServerClosed, WebsocketTransport
+
+from .conftest import Tls
+from .peer import LIMIT, Connection, Handler, Peer, silent
+
+
+@pytest.fixture(params=["plain", "tls"])
+def secure(request: pytest.FixtureRequest, tls: Tls) -> Tls | None:
+    """Run a test both ways."""
+    return tls if request.param == "tls" else None
+
+
+def connect(
+    peer: Peer,
+    secure: Tls | None = None,
+    *,
+    io_timeout: float | None = LIMIT,
+    max_message: int = 1 << 16,
+) -> WebsocketTransport:
+    """Open a connection to a peer."""
+    dialer = Dialer(
+        url=peer.url + "/stt/websocket?model=ink-2",
+        headers=lambda: {"Authorization": "Bearer sk_test"},
+        secret=lambda: "sk_test",
+        timeout=LIMIT,
+        proxy=None,
+        ssl_context=secure.client if secure else None,
+    )
+    transport = WebsocketTransport(
+        dialer, io_timeout=io_timeout, max_message=max_message
+    )
+    transport.request_id = transport.open()  # type: ignore[attr-defined]  # for the test
+    return transport
+
+
+@pytest.fixture
+def closing() -> Iterator[list[WebsocketTransport]]:
+    """Close what a test opens, however it ends."""
+    opened: list[WebsocketTransport] = []
+    yield opened
+    for transport in opened:
+        transport.close()
+
+
+def serve(handler: Handler, secure: Tls | None = None) -> Peer:
+    """Make a peer."""
+    return Peer(handler, tls=secure.server if secure else None)
+
+
+def test_messages_go_both_ways(
+    secure: Tls | None, closing: list[WebsocketTransport]
+) -> None:
+    """Audio is binary, commands are text, and what comes back is whole."""
+    got: list[tuple[int, bytes]] = []
+
+    def handler(peer: Connection) -> None:
+        peer.accept("X-Request-Id: req-7")
+        got.extend(peer.read() for _ in range(4))
+        peer.send("x" * 70_000)
+        peer.send("hello")
+        peer.send_close(1000, "bye")
+        got.append(peer.read())
+
+    with serve(handler, secure) as server:
+        transport = connect(server, secure, max_message=1 << 17)
+        closing.append(transport)
+        assert transport.request_id == "req-7"  # type: ignore[attr-defined]  # set above
+        transport.send(b"")
+        transport.send(b"\1\2\3")
+        transport.send("finalize")
+        transport.send(bytes(range(256)) * 300)
+        assert transport.recv() == b"x" * 70_000
+        assert transport.recv() == b"hello"
+        assert transport.recv() == ServerClosed(1000, "bye")
+    assert got[:3] == [(2, b""), (2, b"\1\2\3"), (1, b"finalize")]
+    assert got[3] == (2, bytes(range(256)) * 300)
+    assert got[4] == (8, b"\x03\xe8"), "the close frame is echoed"
+
+
+def test_the_handshake(closing: list[WebsocketTransport]) -> None:
+    """The key goes in a header; there is no Origin, for this is no browser."""
+
+    def handler(peer: Connection) -> None:
+        peer.accept()
+        peer.send_close(1000)
+        peer.until_gone()
+
+    with serve(handler) as server:
+        closing.append(connect(server))
+        closing[0].recv()
+        closing[0].close()
+    request = server.requests[0].decode()
+    assert request.startswith("GET /stt/websocket?model=ink-2 HTTP/1.1\r\n")
+    assert "\r\nAuthorization: Bearer sk_test\r\n" in request
+    assert "\r\nUser-Agent: cartesia-stt-sync/" in request
+    assert "Origin" not in request
+
+
+def test_one_byte_at_a_time(
+    secure: Tls | None, closing: list[WebsocketTransport]
+) -> None:
+    """However the bytes are cut, the messages are the same."""
+
+    def handler(peer: Connection) -> None:
+        peer.accept()
+        frames = b"\x81\x02hi" + b"\x89\x01p" + b"\x01\x03abc" + b"\x80\x03def"
+        for byte in frames + b"\x88\x02\x03\xe8":
+            peer.sock.sendall(bytes([byte]))
+        peer.until_gone()
+
+    with serve(handler, secure) as server:
+        transport = connect(server, secure)
+        closing.append(transport)
+        assert transport.recv() == b"hi"
+        assert transport.recv() == b"abcdef"
+        assert transport.recv() == ServerClosed(1000, "")
+        transport.close()
+
+
+def test_pings_are_answered(closing: list[WebsocketTransport]) -> None:
+    """Also between the fragments of a message."""
+    got: list[tuple[int, bytes]] = []
+
+    def handler(peer: Connection) -> None:
+        peer.accept()
+        peer.send(b"", 10)  # a pong nobody asked for
+        peer.send("first ", 1, fin=False)
+        peer.send(b"are you there", 9)
+        peer.send("second", 0)
+        got.append(peer.read())
+        peer.send_close(1000)
+        peer.until_gone()
+
+    with serve(handler) as server:
+        transport = connect(server)
+        closing.append(transport)
+        assert transport.recv() == b"first second"
+        transport.recv()
+        transport.close()
+    assert got == [(10, b"are you there")]
+
+
+@pytest.mark.parametrize(
+    ("frame", "what"),
+    [
+        (b"\x81\x7f" + (1 << 40).to_bytes(8, "big"), "1,099,511,627,776 bytes"),
+        (b"\x81\x80\0\0\0\0", "masked"),
+        (b"\xc1\x00", "reserved"),
+        (b"\x83\x00", "unknown opcode"),
+        (b"\x80\x00", "continuation"),
+        (b"\x09\x00", "control frame"),
+    ],
+)
+def test_a_peer_that_breaks_the_rules(
+    frame: bytes, what: str, closing: list[WebsocketTransport]
+) -> None:
+    """What RFC 6455 forbids, and what would eat the memory, is refused at once."""
+
+    def handler(peer: Connection) -> None:
+        peer.accept()
+        peer.sock.sendall(frame)
+        peer.until_gone()
+
+    with serve(handler) as server:
+        transport = connect(server)
+        closing.append(transport)
+        with pytest.raises(ProtocolError, match=what):
+            transport.recv()
+        transport.close()
+
+
+def test_endless_fragments_are_bounded(closing: list[WebsocketTransport]) -> None:
+    """The limit holds for a message, however many frames it comes in."""
+
+    def handler(peer: Connection) -> None:
+        peer.accept()
+        try:
+            peer.send(b"x" * 1000, 1, fin=False)
+            while True:
+                peer.send(b"x" * 1000, 0, fin=False)
+        except OSError:
+            return
+
+    with serve(handler) as server:
+        transport = connect(server)
+        closing.append(transport)
+        with pytest.raises(ProtocolError, match="max_message=65,536"):
+            transport.recv()
+        transport.close()
+
+
+@pytest.mark.parametrize("how", ["end", "reset"])
+def test_an_end_without_a_word(
+    how: str, secure: Tls | None, closing: list[WebsocketTransport]
+) -> None:
+    """A connection that just ends is lost, with the code that means so."""
+
+    def handler(peer: Connection) -> None:
+        peer.accept()
+        peer.send("x")
+        peer.read()
+        if how == "reset":
+            linger = b"\1\0\0\0\0\0\0\0"
+            peer.sock.setsockopt(1, 13, linger)  # SO_LINGER: close() resets
+
+    with serve(handler, secure) as server:
+        transport = connect(server, secure)
+        closing.append(transport)
+        assert transport.recv() == b"x"
+        transport.send("finalize")
+        with pytest.raises(ConnectionLost) as caught:
+            transport.recv()
+        assert caught.value.close_code == 1006
+        assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+def test_abort_wakes_the_reader(
+    secure: Tls | None, closing: list[WebsocketTransport]
+) -> None:
+    """A thread blocked in recv is free at once."""
+    with serve(silent, secure) as server:
+        transport = connect(server, secure)
+        closing.append(transport)
+        caught: list[BaseException] = []
+        entered = threading.Event()
+
+        def reading() -> None:
+            entered.set()
+            try:
+                transport.recv()
+            except ConnectionLost as exc:
+                caught.append(exc)
+
+        thread = threading.Thread(target=reading)
+        thread.start()
+        assert entered.wait(LIMIT)
+        transport.abort()
+        thread.join(LIMIT)
+        assert len(caught) == 1
+        transport.close()
+        transport.close()
+        for call in (transport.recv, lambda: transport.send(b"x")):
+            with pytest.raises(ConnectionLost, match="closed"):
+                call()
+
+
+def test_abort_wakes_the_writer(closing: list[WebsocketTransport]) -> None:
+    """A thread blocked in send, because the peer does not read, is free at once."""
+    leave = threading.Event()
+
+    def handler(peer: Connection) -> None:
+        peer.accept()
+        assert leave.wait(LIMIT)
+
+    with serve(handler) as server:
+        transport = connect(server, io_timeout=None)
+        closing.append(transport)
+        caught: list[BaseException] = []
+        blocked = threading.Event()
+
+        def writing() -> None:
+            try:
+                while True:
+                    transport.send(bytes(1 << 20))
+                    blocked.set()
+            except ConnectionLost as exc:
+                caught.append(exc)
+
+        thread = threading.Thread(target=writing)
+        thread.start()
+        assert blocked.wait(LIMIT)
+        transport.abort()
+        thread.join(LIMIT)
+        leave.set()
+        assert len(caught) == 1
+        transport.close()
+
+
+@pytest.mark.parametrize("last", ["event", "close"])
+def test_a_stuck_writer_does_not_keep_the_reader(
+    last: str, closing: list[WebsocketTransport]
+) -> None:
+    """A ping or a close frame is not answered at the price of reading on."""
+    leave = threading.Event()
+
+    def handler(peer: Connection) -> None:
+        peer.accept()
+        assert blocked.wait(LIMIT)
+        peer.send(b"ping", 9)
+        if last == "event":
+            peer.send("error")
+        else:
+            peer.send_close(1011)
+        assert leave.wait(LIMIT)
+
+    blocked = threading.Event()
+    with serve(handler) as server:
+        transport = connect(server, io_timeout=None)
+        closing.append(transport)
+
+        def writing() -> None:
+            with pytest.raises(ConnectionLost):
+                for _ in range(1000):
+                    transport.send(bytes(1 << 20))
+                    blocked.set()
+
+        thread = threading.Thread(target=writing)
+        thread.start()
+        got = transport.recv()
+        assert got == (b"error" if last == "event" else ServerClosed(1011, ""))
+        transport.abort()
+        leave.set()
+        thread.join(LIMIT)
+        transport.close()
+
+
+def test_a_pong_left_undone_goes_with_the_next_message(
+    closing: list[WebsocketTransport],
+) -> None:
+    """What the reader could not send, the sender does."""
+    got: list[tuple[int, bytes]] = []
+
+    def handler(peer: Connection) -> None:
+        peer.accept()
+        peer.send(b"one", 9)
+        peer.send(b"two", 9)
+        peer.send("after")
+        got.extend(peer.read() for _ in range(2))
+        peer.send_close(1000)
+        peer.until_gone()
+
+    with serve(handler) as server:
+        transport = connect(server)
+        closing.append(transport)
+        with transport._write:  # as if a message were on its way
+            assert transport.recv() == b"after"
+        transport.send("finalize")
+        assert transport.recv() == ServerClosed(1000, "")
+        transport.close()
+    assert got == [(1, b"finalize"), (10, b"two")], "only the latest need be answered"
+
+
+class Deaf:
+    """A socket that still reads, and cannot write any more."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+
+    def send(self, data: bytes) -> int:
+        raise BrokenPipeError
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.sock, name)
+
+
+def test_the_last_words_of_a_peer_that_is_gone(
+    closing: list[WebsocketTransport],
+) -> None:
+    """A pong that cannot be sent throws away nothing that was read."""
+
+    def handler(peer: Connection) -> None:
+        peer.accept()
+        frames = b"\x89\x01p" + b"\x81\x05error" + b"\x88\x02\x03\xf0"
+        peer.sock.sendall(frames)
+        peer.until_gone()
+
+    with serve(handler) as server:
+        transport = connect(server)
+        closing.append(transport)
+        sock = transport._sock
+        assert sock is not None
+        transport._sock = Deaf(sock)  # type: ignore[assignment]  # for the test
+        assert transport.recv() == b"error"
+        assert transport.recv() == ServerClosed(1008, "")
+        transport._sock = sock
+        transport.close()
+
+
+def test_a_send_that_takes_too_long(
+    secure: Tls | None, closing: list[WebsocketTransport]
+) -> None:
+    """A peer that does not read ends in a loss that says so."""
+    leave = threading.Event()
+
+    def handler(peer: Connection) -> None:
+        peer.accept()
+        assert leave.wait(LIMIT)
+
+    with serve(handler, secure) as server:
+        transport = connect(server, secure, io_timeout=0.1)
+        closing.append(transport)
+        with pytest.raises(ConnectionLost, match=r"io_timeout=0\.1 s"):
+            for _ in range(1000):
+                transport.send(bytes(1 << 16))
+        leave.set()
+        transport.close()
+
+
+def test_abort_before_and_while_opening() -> None:
+    """An abort is not forgotten because it comes early."""
+    with serve(silent) as server:
+        dialer = Dialer(
+            url=server.url,
+            headers=dict,
+            secret=lambda: "k",
+            timeout=None,
+            proxy=None,
+            ssl_context=None,
+        )
+        transport = WebsocketTransport(dialer, io_timeout=1, max_message=1000)
+        transport.abort()
+        with pytest.raises(ConnectError, match="aborted"):
+            transport.open()
+        transport.close()
+
+
+@pytest.mark.parametrize("connections", [4])
+def test_tls_duplex_saturated(
+    connections: int, tls: Tls, closing: list[WebsocketTransport]
+) -> None:
+    """Two threads on one SSL object, both at full speed: nothing is lost."""
+    messages = 3000
+
+    def handler(peer: Connection) -> None:
+        peer.accept()
+        # One thread, both ways: this end must not lose what it is to find lost.
+        payload = b"".join(
+            b"\x81\x7e" + len(text).to_bytes(2, "big") + text
+            for text in (
+                f"event {number} ".encode() + b"x" * 300 for number in range(messages)
+            )
+        )
+        view = memoryview(payload)
+        peer.sock.settimeout(0)
+        received = 0
+        deadline = time.monotonic() + LIMIT
+        goal = messages * (3200 + 8)
+        while (view or received < goal) and time.monotonic() < deadline:
+            try:
+                received += len(peer.sock.recv(65536))
+            except (ssl.SSLWantReadError, BlockingIOError):
+                pass
+            try:
+                if view:
+                    view = view[peer.sock.send(view[:16384]) :]
+            except (ssl.SSLWantWriteError, BlockingIOError):
+                pass
+        assert received == goal
+        peer.sock.settimeout(LIMIT)
+        peer.send_close(1000)
+        peer.until_gone()
+
+    for _ in range(connections):
+        with serve(handler, tls) as server:
+            transport = connect(server, tls)
+            closing.append(transport)
+            sender = threading.Thread(
+                target=lambda t=transport: [
+                    t.send(bytes(3200)) for _ in range(messages)
+                ]
+            )
+            sender.start()
+            got = [transport.recv() for _ in range(messages)]
+            assert isinstance(transport.recv(), ServerClosed)
+            sender.join(LIMIT)
+            transport.close()
+        assert len(got) == messages
+        assert got[-1] == f"event {messages - 1} ".encode() + b"x" * 300
