@@ -1,0 +1,287 @@
+"""The local server as an object: a thread with an event loop of its own.
+
+Decides what may be asked for and brings the server up and down. Never decides
+what is said on the wire: that is `app` and below.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import math
+import os
+import ssl
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+
+from aiohttp import web
+
+from ..errors import ConfigError
+from .app import Server, Settings
+from .choice import choose, loaded
+from .engine import Engine
+from .session import Limits
+
+__all__ = ["LocalServer"]
+
+_log = logging.getLogger("cartesia_stt_sync.server")
+
+_SHUTDOWN = 1.0
+"""Seconds for plain requests under way when the server stops; streams are over."""
+
+
+class LocalServer:
+    """A speech-to-text server on this machine, with the service's own wire format.
+
+    ::
+
+        with LocalServer() as server:
+            with Transcriber(api_key="any", base_url=server.base_url) as t:
+                ...
+
+    Without arguments it transcribes English speech with a recogniser that ships
+    in the extra ``[local]``; with ``script=`` it says what the script says, which
+    makes a program's tests repeatable.
+
+    Args:
+        script: ``(seconds, text)`` pairs, said as finals once the stream has
+            received so many seconds of audio; see `ScriptedEngine`. Default
+            ``None``: a recogniser.
+        engine: ``"auto"`` (default): the script if there is one, else the best
+            recogniser that is installed. ``"recogniser"``: moonshine.
+            ``"pocketsphinx"``: smaller, much worse, runs everywhere.
+            ``"scripted"``. Or an `Engine` of your own.
+        api_key: The only key that is let in. Default ``None``: any is, as long as
+            there is one.
+        host: The address to listen on. Default ``"127.0.0.1"``: this machine only.
+        port: The port to listen on. Default ``0``: one that is free.
+        ssl_context: Serve ``wss://`` and ``https://`` with it. Default ``None``:
+            in the clear.
+        max_streams: Streams at once; one more is refused with 429. Default 20;
+            ``None`` for no limit.
+        max_ahead: Seconds of audio ahead of real time that the buffer takes; more
+            is an internal server error and the end. Default 2; ``None`` for no
+            limit.
+        idle_timeout: Seconds without audio after which a stream is ended. Default
+            180; ``None`` for no limit.
+
+    Raises:
+        ConfigError: An argument breaks its rule. Nothing was opened or loaded.
+
+    Threads: every method may be called from any thread but the server's own.
+    """
+
+    def __init__(
+        self,
+        *,
+        # what is said
+        script: Sequence[tuple[float, str]] | None = None,
+        engine: str | Engine = "auto",
+        # who may connect, and where
+        api_key: str | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        ssl_context: ssl.SSLContext | None = None,
+        # what a stream may do
+        max_streams: int | None = 20,
+        max_ahead: float | None = 2.0,
+        idle_timeout: float | None = 180.0,
+    ) -> None:
+        self._candidates = choose(script, engine)
+        _check_place(api_key, host, ssl_context)
+        self._api_key = api_key
+        self._host = host
+        self._port = _check_whole("port", port, least=0, most=65535)
+        self._ssl_context = ssl_context
+        self._max_streams = (
+            None if max_streams is None else _check_whole("max_streams", max_streams)
+        )
+        self._limits = Limits(
+            max_ahead=_check_seconds("max_ahead", max_ahead),
+            idle_timeout=_check_seconds("idle_timeout", idle_timeout),
+        )
+        # Held while starting and stopping, so that two callers cannot do half of
+        # each. The server's own thread never takes it: what it writes below, it
+        # writes before start() has returned.
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._stop: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+        self._address: tuple[str, int] | None = None
+        self._engine: Engine | None = None
+
+    def start(self) -> LocalServer:
+        """Load the engine and open the port.
+
+        Returns:
+            The server itself.
+
+        Raises:
+            ConfigError: It is running already, or what the engine needs is not
+                installed; the message says how to install it.
+            OSError: The port cannot be opened.
+        """
+        with self._lock:
+            if self._thread is not None:
+                raise ConfigError("start: the server is running already")
+            engine = self._engine = loaded(self._candidates)
+            settings = Settings(
+                engine=engine,
+                api_key=self._api_key,
+                max_streams=self._max_streams,
+                limits=self._limits,
+            )
+            self._thread = self._launch(settings)
+            _log.info("listening on %s with the %s engine", self.base_url, engine.name)
+        return self
+
+    def _launch(self, settings: Settings) -> threading.Thread:
+        """Start the thread and wait for its port to be open."""
+        started: Future[None] = Future()
+        thread = threading.Thread(
+            target=self._run,
+            args=(settings, started),
+            name="cartesia-stt-server",
+            daemon=True,  # a program that forgets stop() shall still exit
+        )
+        thread.start()
+        try:
+            started.result()
+        except BaseException:
+            # A failed start, or a Ctrl-C that came while it was under way.
+            if not started.cancel():
+                self._signal()
+            thread.join()
+            raise
+        return thread
+
+    def stop(self) -> None:
+        """End every stream with close code 1001, and free the port. Idempotent."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+            if thread is not None:
+                self._signal()
+                thread.join()
+
+    def _signal(self) -> None:
+        if self._stop is not None:
+            loop, event = self._stop
+            self._stop = self._address = None
+            loop.call_soon_threadsafe(event.set)
+
+    def __enter__(self) -> LocalServer:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def base_url(self) -> str:
+        """``ws://host:port``, or ``wss://`` with an ``ssl_context``.
+
+        Raises:
+            ConfigError: The server is not running, so it has no port yet.
+        """
+        return f"{'ws' if self._ssl_context is None else 'wss'}://{self._netloc()}"
+
+    @property
+    def http_url(self) -> str:
+        """The same address as ``http://`` or ``https://``."""
+        return f"{'http' if self._ssl_context is None else 'https'}://{self._netloc()}"
+
+    @property
+    def engine_name(self) -> str:
+        """What hears: ``"moonshine"``, ``"pocketsphinx"``, ``"scripted"`` or yours."""
+        return self._engine.name if self._engine is not None else "not started"
+
+    def _netloc(self) -> str:
+        if self._address is None:
+            raise ConfigError("base_url: known once the server runs; call start()")
+        host, port = self._address
+        # An address that means "every interface" is no address to connect to.
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def _run(self, settings: Settings, started: Future[None]) -> None:
+        """The thread: a loop from the first to the last moment of the server."""
+        with ThreadPoolExecutor(thread_name_prefix="cartesia-stt-engine") as executor:
+            try:
+                asyncio.run(self._serve(Server(settings, executor), started))
+            except Exception as exc:
+                if started.done():
+                    _log.exception("the server's thread has died")
+                else:
+                    started.set_exception(exc)
+
+    async def _serve(self, server: Server, started: Future[None]) -> None:
+        stop = asyncio.Event()
+        # No access log: its lines hold URLs, and a browser's URL holds its key.
+        runner = web.AppRunner(
+            server.application(), access_log=None, shutdown_timeout=_SHUTDOWN
+        )
+        await runner.setup()
+        try:
+            port = await self._listen(runner)
+            if started.set_running_or_notify_cancel():
+                self._address = self._host, port
+                self._stop = asyncio.get_running_loop(), stop
+                started.set_result(None)
+                await stop.wait()
+        finally:
+            await runner.cleanup()
+
+    async def _listen(self, runner: web.AppRunner) -> int:
+        site = web.TCPSite(
+            runner, self._host, self._port, ssl_context=self._ssl_context
+        )
+        try:
+            await site.start()
+        except OSError as exc:
+            where = f"{self._host}:{self._port}"
+            hint = (
+                "; another program listens there, port=0 takes a free one"
+                if exc.errno == errno.EADDRINUSE
+                else ""
+            )
+            reason = os.strerror(exc.errno) if exc.errno else str(exc)
+            raise OSError(
+                exc.errno, f"cannot listen on {where}: {reason}{hint}"
+            ) from exc
+        port: int = runner.addresses[0][1]
+        return port
+
+
+def _check_place(api_key: object, host: object, ssl_context: object) -> None:
+    if api_key is not None and (not isinstance(api_key, str) or not api_key):
+        raise ConfigError("api_key: a non-empty string or None")  # it is not quoted
+    if not isinstance(host, str) or not host:
+        raise ConfigError(f"host: a non-empty string, got {host!r}")
+    if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
+        raise ConfigError(f"ssl_context: an ssl.SSLContext, got {ssl_context!r}")
+
+
+def _check_whole(name: str, value: object, *, least: int = 1, most: int = 10**6) -> int:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or not least <= value <= most:  # type: ignore[operator]  # an int
+        raise ConfigError(
+            f"{name}: a whole number from {least} to {most}, got {value!r}"
+        )
+    return value  # type: ignore[return-value]  # an int here
+
+
+def _check_seconds(name: str, value: object) -> float | None:
+    if value is None:
+        return None
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not 0 < value < math.inf:  # type: ignore[operator]  # a number
+        raise ConfigError(
+            f"{name}: seconds above 0, or None for no limit, got {value!r}"
+        )
+    return float(value)  # type: ignore[arg-type]  # a number here
