@@ -1,0 +1,101 @@
+"""What is transcribed: WAV files, raw samples, the standard input.
+
+Decides how a name on the command line becomes blocks of samples, and which
+encoding goes over the wire for them. Never resamples: the service takes any
+rate, so each file is sent at its own, and no optional package is needed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import IO
+
+import attrs
+
+from cartesia_stt_sync import AudioFormat, ConfigError, WavReader
+
+from .exits import FileError, reason_of
+
+__all__ = ["STDIN", "Input", "open_input", "wire_encoding"]
+
+STDIN = "-"
+
+_AS_IT_IS = ("pcm_s16le", "pcm_mulaw", "pcm_alaw")
+"""Encodings that are sent as they are; the others are twice as large or refused."""
+
+_BLOCK = 0.1
+
+
+@attrs.frozen
+class Input:
+    """A recording, open.
+
+    Attributes:
+        name: What it is called in messages.
+        format: What its samples are.
+        duration: Its seconds, or ``None`` where only its end will tell.
+        blocks: Its samples.
+    """
+
+    name: str
+    format: AudioFormat
+    duration: float | None
+    blocks: Iterator[bytes]
+
+
+def wire_encoding(source: AudioFormat) -> str:
+    """The encoding in which a recording is sent."""
+    return source.encoding if source.encoding in _AS_IT_IS else "pcm_s16le"
+
+
+@contextmanager
+def open_input(name: str, raw: AudioFormat | None) -> Iterator[Input]:
+    """Open a recording.
+
+    Args:
+        name: A path, or ``-`` for the standard input.
+        raw: What its samples are, if it has no header to say it.
+
+    Raises:
+        FileError: It cannot be opened, or is no such recording.
+    """
+    with ExitStack() as stack:
+        try:
+            file: IO[bytes] = sys.stdin.buffer  # left open: it is not ours
+            if name != STDIN:
+                file = stack.enter_context(open(name, "rb"))
+        except OSError as exc:
+            raise FileError(reason_of(exc)) from exc
+        try:
+            recording = _read(name, file, raw)
+        except (OSError, ConfigError) as exc:
+            # Whoever prints it names the file.
+            reason = reason_of(exc).removeprefix(f"{file.name}: ")
+            raise FileError(reason) from exc
+        yield recording
+
+
+def _read(name: str, file: IO[bytes], raw: AudioFormat | None) -> Input:
+    if raw is None:
+        wav = WavReader(file)
+        return Input(name, wav.format, wav.duration, iter(wav))
+    step = round(_BLOCK * raw.sample_rate) * raw.frame_bytes
+    first = file.read(step)
+    if first[:4] == b"RIFF" and first[8:12] == b"WAVE":
+        raise ConfigError(
+            "raw samples without a header, got a WAV file; leave out --encoding, "
+            "--sample-rate and --channels"
+        )
+    size = os.fstat(file.fileno()).st_size if file.seekable() else None
+    duration = None if size is None else size / raw.frame_bytes / raw.sample_rate
+    return Input(name, raw, duration, _raw_blocks(first, file, step))
+
+
+def _raw_blocks(first: bytes, file: IO[bytes], step: int) -> Iterator[bytes]:
+    block = first
+    while block:
+        yield block
+        block = file.read(step)

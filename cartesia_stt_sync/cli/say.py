@@ -1,0 +1,53 @@
+"""The command's own words on the standard error.
+
+Decides what a message looks like. Never says a transcript.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["complain", "logging_to_stderr", "printable"]
+
+
+def printable(text: str) -> str:
+    """Text without what could command a terminal: it came from somewhere else."""
+    return "".join(char if char.isprintable() or char == "\n" else "?" for char in text)
+
+
+def complain(message: str) -> None:
+    """Say what went wrong, on one line."""
+    print(f"cartesia-stt: {printable(message)}", file=sys.stderr, flush=True)
+
+
+class _Short(logging.Formatter):
+    """A line a record: a traceback is for ``--debug``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"cartesia-stt: {printable(record.getMessage())}"
+
+
+@contextmanager
+def logging_to_stderr(debug: bool) -> Iterator[None]:
+    """Show the library's log: everything for ``debug``, else what warns.
+
+    Findings are left out where they are printed by whoever runs the session.
+    """
+    log = logging.getLogger("cartesia_stt_sync")
+    handler = logging.StreamHandler(sys.stderr)
+    level = log.level
+    if debug:
+        handler.setFormatter(logging.Formatter("%(relativeCreated)d %(message)s"))
+        log.setLevel(logging.DEBUG)
+    else:
+        handler.setFormatter(_Short())
+        handler.addFilter(lambda record: record.name != log.name)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
