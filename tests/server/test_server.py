@@ -173,7 +173,7 @@ def test_a_refusal(server: LocalServer) -> None:
     """Its body is in the shape of an error event."""
     status, body = refused(server, encoding="mp3")
     assert status == 400
-    assert body.pop("message", "").startswith("encoding: one of ")  # type: ignore[attr-defined]
+    assert body.pop("message", "").startswith("encoding: one of ")  # type: ignore[attr-defined]  # a string, as the assertion shows
     assert body.pop("request_id")
     assert body == {"type": "error", "title": "Invalid encoding", "status_code": 400}
 
