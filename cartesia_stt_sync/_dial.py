@@ -111,6 +111,7 @@ class Dialer:
         self._timeout = timeout
         self._deadline: float | None = None
         self._proxy = proxy
+        self._via = ""  # how it is reached, for messages
         self._ssl_context = ssl_context
         self._lock = threading.Lock()  # guards the two below
         self._sock: socket.socket | None = None
@@ -192,6 +193,7 @@ class Dialer:
             sock = self._reach(self._host, self._port)
         else:
             parts = urlsplit(proxy)
+            self._via = f" through the proxy {parts.hostname}:{parts.port or 80}"
             sock = self._reach(parts.hostname or "", parts.port or 80)
             tunnel(sock, proxy, self._host, self._port, self._left)
         if self._secure:
@@ -237,7 +239,7 @@ class Dialer:
         raise failure or OSError(f"{host} has no address")
 
     def _explain(self, exc: Exception, ws: websocket.WebSocket) -> ConnectError:
-        host = self._host
+        where = f"{self._host}:{self._port}{self._via}"
         if self._aborted:
             return ConnectError("aborted while connecting")
         if isinstance(exc, websocket.WebSocketBadStatusException):
@@ -246,19 +248,19 @@ class Dialer:
         answer = ws.handshake_response
         if answer is not None and 300 <= answer.status < 400:
             return ConnectError(
-                f"{host} answered with a redirect ({answer.status}), which is never "
+                f"{where} answered with a redirect ({answer.status}), which is never "
                 "followed: the key would go along; check base_url",
                 status_code=answer.status,
             )
         late = isinstance(exc, (TimeoutError, websocket.WebSocketTimeoutException))
         if late and self._timeout is not None:
             return ConnectError(
-                f"no connection to {host} within open_timeout={self._timeout:g} s"
+                f"no connection to {where} within open_timeout={self._timeout:g} s"
             )
         text = self._clean(str(exc)) or type(exc).__name__
         if isinstance(exc, ssl.SSLCertVerificationError):
             text += "; for a private authority pass ssl_context="
-        return ConnectError(f"cannot connect to {host}: {text}")
+        return ConnectError(f"cannot connect to {where}: {text}")
 
     def _clean(self, text: str) -> str:
         """Take the credential out of a text that came from outside."""

@@ -38,7 +38,11 @@ def check_proxy(proxy: object) -> str | None:
 
 
 def find_proxy(proxy: str | None, host: str, secure: bool) -> str | None:
-    """Return the URL of the proxy to use; never one towards this very machine.
+    """Return the URL of the proxy to use, if one is.
+
+    Towards this very machine only a proxy on this machine is used, for to one
+    elsewhere the name means another machine; and one that nobody named, only if
+    what it is to carry is encrypted.
 
     Args:
         proxy: As `check_proxy` has passed it.
@@ -48,19 +52,22 @@ def find_proxy(proxy: str | None, host: str, secure: bool) -> str | None:
     Raises:
         ConfigError: The environment names a proxy of another kind.
     """
-    if proxy is None or is_loopback(host):
+    here = is_loopback(host)
+    if proxy == "env":
+        proxy = None if here and not secure else _in_environment(host, secure)
+    if proxy is None or (here and not is_loopback(urlsplit(proxy).hostname or "")):
         return None
-    if proxy != "env":
-        return proxy
+    return check_proxy(proxy)
+
+
+def _in_environment(host: str, secure: bool) -> str | None:
     # Imported only here: it brings half of the standard library along.
     from urllib.request import getproxies, proxy_bypass
 
     if proxy_bypass(host):
         return None
     found = getproxies().get("https" if secure else "http")
-    if not found:
-        return None
-    return check_proxy(found if "://" in found else f"http://{found}")
+    return f"http://{found}" if found and "://" not in found else found
 
 
 def tunnel(

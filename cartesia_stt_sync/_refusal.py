@@ -53,9 +53,27 @@ def refusal(status: int, headers: Mapping[str, str], body: str) -> ConnectError:
         request_id=event.request_id or headers.get("x-request-id"),
         doc_url=event.doc_url,
     )
-    wait = headers.get("retry-after", "")
-    error.retry_after = float(wait) if wait.isdecimal() else None
+    error.retry_after = _retry_after(headers)
     return error
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, of either form (RFC 9110, 10.2.3).
+
+    A date is taken from the server's own, so that no clock of ours has a say.
+    """
+    wait = headers.get("retry-after", "")
+    if wait.isascii() and wait.isdecimal():
+        return float(wait)
+    # Imported only here: it brings a dozen modules for a form that is rare.
+    from email.utils import parsedate_to_datetime
+
+    try:
+        until = parsedate_to_datetime(wait)
+        seconds = (until - parsedate_to_datetime(headers["date"])).total_seconds()
+    except (KeyError, TypeError, ValueError):
+        return None
+    return max(0.0, seconds)
 
 
 def _read(body: str) -> ErrorEvent:
