@@ -12,7 +12,7 @@ The local server to try it on is in `cartesia_stt_sync.server`.
 """
 
 from ._backoff import Reconnect
-from ._stats import Stats
+from ._stats import Latency, Stages, Stats
 from ._version import __version__
 from .audio import AudioFormat
 from .checks import Finding
@@ -62,6 +62,7 @@ __all__ = [
     "Event",
     "Finding",
     "FlushDone",
+    "Latency",
     "Malformed",
     "ProtocolError",
     "QuotaError",
@@ -69,6 +70,7 @@ __all__ = [
     "Reconnect",
     "Reconnecting",
     "ServerError",
+    "Stages",
     "Stats",
     "Transcriber",
     "Transcript",

@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-import attrs
-
 from . import checks
 from ._backoff import Attempts
 from ._drain import Drain
 from ._news import Call, calls_for, server_error
 from ._outbox import Kind, Outbox, Send, Wait
+from ._seam import Seam
 from ._session import FromServer, Ours, Session, State
+from ._stages import Meters, stuck
 from ._stats import Counters
 from .audio import Converter
 from .errors import (
@@ -49,11 +49,15 @@ class Core:
     Args:
         converter: From what the caller feeds to what the wire takes.
         outbox: What goes out when.
+        meters: How long that takes, as the outbox notes it, too.
         attempts: When to connect again.
         close_timeout: Seconds from ``close`` to ``done``; ``None``: no limit.
+        max_replay: Seconds of audio that may be sent again.
 
     Attributes:
         session: Where it stands.
+        outbox: What goes out when.
+        meters: How long each stage takes.
         drain: How long the end of the transcript is awaited.
         assembler: The text.
         error: Why the session failed, if it did.
@@ -70,11 +74,14 @@ class Core:
         *,
         converter: Converter,
         outbox: Outbox,
+        meters: Meters,
         attempts: Attempts,
         close_timeout: float | None,
+        max_replay: float = 0.0,
     ) -> None:
         self._converter = converter
         self._attempts = attempts
+        self._seam = Seam(max_replay)
         self._pending = 0  # finalizes without an answer
         self._sent_at: deque[float] = deque()  # those of them on the wire
         self._loss: CartesiaSTTError | None = None
@@ -83,6 +90,7 @@ class Core:
         self._untold: list[checks.Finding] = []
 
         self.outbox = outbox
+        self.meters = meters
         self.drain = Drain(close_timeout)
         self.session = Session()
         self.assembler = Assembler()
@@ -112,7 +120,7 @@ class Core:
         """Queue the end of an utterance; `answers` will have its text."""
         self.outbox.refuse_behind_close("finalize")
         self.outbox.feed(self._converter.flush(), now)
-        self.outbox.finalize()
+        self.outbox.finalize(now)
         self._pending += 1
 
     def close(self, now: float) -> None:
@@ -124,7 +132,7 @@ class Core:
         if self._converter.pending_bytes:
             self.note(checks.partial_sample(self._converter.pending_bytes))
         self.outbox.feed(self._converter.flush(), now)
-        self.outbox.close()
+        self.outbox.close(now)
 
     def abort(self) -> None:
         """End now; what is unanswered stays so."""
@@ -146,6 +154,7 @@ class Core:
 
         What is returned to be sent counts as sent.
         """
+        self.meters.sent.end(now)  # whoever asks has sent what it got before
         if self.session.ended:
             return None
         if self.session.state is State.CONNECTING:
@@ -153,26 +162,51 @@ class Core:
         if self.session.state is State.CLOSING:
             return self._await_done(now)
         step = self.outbox.poll(now)
-        if isinstance(step, Send) and step.kind is Kind.CLOSE:
-            # Noted before it is sent, for the answer may come before we return.
-            self.session.ours(Ours.CLOSE_SENT)
-            self.drain.begin(now)
-        elif isinstance(step, Send) and step.kind is Kind.FINALIZE:
-            self._sent_at.append(now)
+        if isinstance(step, Send):
+            self.meters.sent.begin(now)
+            if step.kind is Kind.CLOSE:
+                # Noted before it is sent: the answer may come before we return.
+                self.session.ours(Ours.CLOSE_SENT)
+                self.drain.begin(now)
+            elif step.kind is Kind.FINALIZE:
+                self._sent_at.append(now)
         return step
 
     def _await_done(self, now: float) -> Wait | None:
         until = self.drain.until()
         if until is None or now < until:
             return Wait(until)
-        self.fail(DrainTimeout(self.drain.reason(len(self.assembler.text))))
+        kept = len(self.assembler.text)
+        self.fail(
+            DrainTimeout(
+                f"no done within close_timeout={self.drain.limit:g} s: close is stuck "
+                f"at {self.stuck(now)}; the text so far is kept ({kept} characters), "
+                "its end may be missing"
+            )
+        )
         return None
 
-    def whats_left(self) -> str:
-        """What a caller of `close` is waiting for."""
-        if self.session.state is State.CLOSING:
-            return "close is sent, done has not come"
-        return f"{self.outbox.buffered:.1f} s of audio still wait to be sent"
+    def stuck(self, now: float, finalize: int | None = None) -> str:
+        """Name the stage that a command has not left yet, and why.
+
+        Args:
+            now: The time.
+            finalize: Which of the unanswered ones, from 0; ``None``: the close.
+        """
+        which, sent_at = self._pending, None
+        if finalize is not None:
+            which = finalize
+            if finalize < len(self._sent_at):
+                sent_at = self._sent_at[finalize]
+        elif self.session.state is State.CLOSING:
+            sent_at = self.drain.sent
+        return stuck(
+            self.meters,
+            connected=self.connected_now,
+            sent_at=sent_at,
+            ahead=self.outbox.ahead_of(which - len(self._sent_at)),
+            now=now,
+        )
 
     # What comes in
 
@@ -204,7 +238,7 @@ class Core:
         elif isinstance(event, FlushDone):
             self._flush_done(now)
         elif isinstance(event, Done):
-            self._done()
+            self._done(now)
         elif isinstance(event, ErrorEvent):
             self.session.from_server(FromServer.ERROR)
             self._failed(server_error(event))
@@ -241,6 +275,9 @@ class Core:
         self._replay = self.outbox.rewind()
         self.counters.replayed += self._replay
         self._sent_at.clear()
+        self.meters.sent.since = None
+        if self._replay:
+            self._seam.open()
         if forgotten:
             self.note(checks.replay_overflow(forgotten))
 
@@ -279,6 +316,16 @@ class Core:
             self.findings.append(finding)
             self._untold.append(finding)
 
+    def telling(self, kind: str, now: float) -> None:
+        """Note that handlers of this type have begun, and events wait behind them."""
+        self.drain.telling(now)
+        self.meters.callback.begin(now, kind)
+
+    def told(self, now: float) -> None:
+        """Note that they have returned."""
+        self.drain.told(now)
+        self.meters.callback.end(now)
+
     def untold(self) -> list[Call]:
         """The findings that no handler has been told of."""
         told, self._untold = self._untold, []
@@ -294,18 +341,18 @@ class Core:
         return calls
 
     def _transcript(self, event: Transcript) -> Transcript:
-        at = self.outbox.timeline.source_time
-        if event.words:
-            # From the server's seconds to those of what the caller fed.
-            words = tuple(
-                attrs.evolve(word, start=at(word.start), end=at(word.end))
-                for word in event.words
-            )
-            event = attrs.evolve(event, words=words)
         self.session.from_server(FromServer.TRANSCRIPT)
+        final, words = event.is_final, event.words
+        end = words[-1].end if words else None
+        spoken = bool(event.text.strip())
+        event = self.outbox.timeline.mapped(self._seam.without_repeats(event))
+        if self._seam.differed:
+            self.note(checks.replay_differs())
         self.assembler.add(event)
-        if event.is_final or event.text.strip():
-            self.outbox.heard(final=event.is_final, duration=event.duration)
+        if final or spoken:
+            self.outbox.heard(final=final, duration=event.duration, end=end)
+        if final:
+            self._seam.note(event.text, placed=bool(event.duration or end))
         return event
 
     def _flush_done(self, now: float) -> None:
@@ -313,13 +360,17 @@ class Core:
         if not self.outbox.flushed():
             self.note(checks.unasked_flush_done())
             return
+        self._seam.forget()
         self.counters.finalizes += 1
-        self.counters.finalize_seconds = now - self._sent_at.popleft()
+        seconds = now - self._sent_at.popleft()
+        self.counters.finalize_seconds = seconds
+        self.meters.answered.add(seconds)
         self._answer(self.assembler.end_utterance())
 
-    def _done(self) -> None:
+    def _done(self, now: float) -> None:
         self.session.from_server(FromServer.DONE)
         if self.session.state is State.CLOSED:
+            self.meters.answered.add(now - self.drain.sent)
             self._answer_rest(None)
             return
         error = ConnectionLost(

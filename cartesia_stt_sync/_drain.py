@@ -20,11 +20,12 @@ class Drain:
 
     Attributes:
         begun: Whether ``close`` is sent.
+        sent: When it was.
     """
 
     def __init__(self, limit: float | None) -> None:
-        self._limit = limit
-        self._sent = 0.0
+        self.limit = limit
+        self.sent = 0.0
         self._by = 0.0
         self._telling_since: float | None = None  # while a callback runs
         self.begun = False
@@ -32,8 +33,8 @@ class Drain:
     def begin(self, now: float) -> None:
         """Note that ``close`` is on its way; after a reconnect once more."""
         self.begun = True
-        self._sent = now
-        self._by = now + (self._limit or 0.0)
+        self.sent = now
+        self._by = now + (self.limit or 0.0)
 
     def give_up(self) -> None:
         """Note that the answer is not wanted any more."""
@@ -46,27 +47,13 @@ class Drain:
     def told(self, now: float) -> None:
         """Note that it has returned."""
         if self.begun and self._telling_since is not None:
-            self._by += now - max(self._telling_since, self._sent)
+            self._by += now - max(self._telling_since, self.sent)
         self._telling_since = None
 
     def until(self) -> float | None:
         """Return when it has taken too long; ``None``: never."""
-        if self._limit is None:
+        if self.limit is None:
             return None
         if self._telling_since is not None:
-            return max(self._by, self._telling_since + self._limit)
+            return max(self._by, self._telling_since + self.limit)
         return self._by
-
-    def reason(self, kept: int) -> str:
-        """Say what was waited for in vain.
-
-        Args:
-            kept: Characters of text there are.
-        """
-        why = "the server is silent"
-        if self._telling_since is not None:
-            why = "a callback has not returned, and nothing is received meanwhile"
-        return (
-            f"no done within close_timeout={self._limit:g} s of close: {why}; the text "
-            f"so far is kept ({kept} characters), its end may be missing"
-        )

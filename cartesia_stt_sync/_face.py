@@ -280,6 +280,7 @@ class Face:
                 callback_errors=self._handlers.errors,
                 finalizes=counters.finalizes,
                 finalize_seconds=counters.finalize_seconds,
+                stages=core.meters.stages(),
                 sessions=counters.sessions,
                 request_id=counters.request_id,
             )

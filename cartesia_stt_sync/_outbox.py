@@ -19,6 +19,7 @@ from collections import deque
 import attrs
 
 from ._pacing import Filler, Pacing, Schedule
+from ._stages import Meters
 from ._timeline import Timeline
 from ._unanswered import Sent, Unanswered
 from .audio import AudioFormat
@@ -64,17 +65,22 @@ class Wait:
     until: float | None
 
 
+_Piece = tuple[memoryview, bool, "float | None"]
+"""Audio, whether it is voiced, and when it was fed; ``None``: it goes out once more."""
+
+
 @attrs.define
 class _Run:
     """Audio in a row, and the command that stands behind it."""
 
-    pieces: deque[tuple[memoryview, bool]] = attrs.field(factory=deque)
+    pieces: deque[_Piece] = attrs.field(factory=deque)
     size: int = 0
     since: float = 0.0  # when it last became shorter than a chunk
     command: Kind | None = None
+    commanded: float | None = None  # when; None: it goes out once more
 
-    def add(self, data: bytes, voiced: bool) -> None:
-        self.pieces.append((memoryview(data), voiced))
+    def add(self, data: bytes, voiced: bool, fed: float | None) -> None:
+        self.pieces.append((memoryview(data), voiced, fed))
         self.size += len(data)
 
 
@@ -84,6 +90,7 @@ class Outbox:
     Args:
         audio: The wire's format.
         pacing: The limits.
+        meters: Where to note how long what goes out has waited.
         max_replay: Seconds of unanswered audio to keep for a reconnect.
 
     Attributes:
@@ -98,7 +105,12 @@ class Outbox:
     """
 
     def __init__(
-        self, audio: AudioFormat, pacing: Pacing, *, max_replay: float = 0.0
+        self,
+        audio: AudioFormat,
+        pacing: Pacing,
+        *,
+        meters: Meters | None = None,
+        max_replay: float = 0.0,
     ) -> None:
         self._width = audio.frame_bytes
         self._rate = audio.sample_rate * self._width  # bytes a second
@@ -109,6 +121,8 @@ class Outbox:
         self._runs: deque[_Run] = deque([_Run()])
         self._schedule = Schedule(pacing.catch_up)
         self._filler = Filler(pacing, self.seconds(fill))
+        self._meters = meters or Meters()
+        self._taken_at = -math.inf  # when something last left for the wire
         self._unanswered = Unanswered(self._whole(max_replay) if max_replay else 0)
         self._session_bytes = 0  # audio sent on this connection
         self._voiced_bytes = 0
@@ -153,19 +167,30 @@ class Outbox:
         if not run.size:
             run.since = now
         if data:
-            run.add(data, voiced)
+            run.add(data, voiced, now)
             self.buffered_bytes += len(data)
 
-    def finalize(self) -> None:
+    def finalize(self, now: float) -> None:
         """Queue a ``finalize`` behind the audio fed so far."""
         self.refuse_behind_close("finalize")
-        self._command(Kind.FINALIZE)
+        self._command(Kind.FINALIZE, now)
 
-    def close(self) -> None:
+    def close(self, now: float) -> None:
         """Queue the ``close`` behind everything; once more is nothing."""
         if not self.closing:
             self.closing = True
-            self._command(Kind.CLOSE)
+            self._command(Kind.CLOSE, now)
+
+    def ahead_of(self, command: int) -> float:
+        """Seconds of audio that stand before a command that waits.
+
+        Args:
+            command: Its number among those that wait, from 0.
+        """
+        size = 0
+        for run, _ in zip(self._runs, range(command + 1), strict=False):
+            size += run.size
+        return self.seconds(size)
 
     def refuse_behind_close(self, what: str) -> None:
         """Raise `ClosedError` where nothing more can be queued.
@@ -179,8 +204,8 @@ class Outbox:
                 "transcriber serves one; make a new transcriber"
             )
 
-    def _command(self, kind: Kind) -> None:
-        self._runs[-1].command = kind
+    def _command(self, kind: Kind, now: float) -> None:
+        self._runs[-1].command, self._runs[-1].commanded = kind, now
         self._runs.append(_Run())
 
     # What the server does
@@ -190,7 +215,9 @@ class Outbox:
         self._schedule.restart()
         self._filler.restart(now)
 
-    def heard(self, *, final: bool, duration: float | None = None) -> None:
+    def heard(
+        self, *, final: bool, duration: float | None = None, end: float | None = None
+    ) -> None:
         """Note a transcript with text.
 
         A final answers what was sent so far. A provisional one says that the
@@ -200,12 +227,18 @@ class Outbox:
         Args:
             final: Whether it is one.
             duration: Seconds of audio that the final covers.
+            end: When its last word ended, in the server's seconds.
         """
         self._filler.unanswered = not final
-        if final and duration is not None and duration > 0:
-            # The server's seconds count our silence. They leave out what it
-            # skipped, so their sum never runs ahead of what it has really heard.
-            self._answer_until(self._answered_until + duration)
+        if not final:
+            return
+        # The server's seconds count our silence. Durations leave out what it
+        # skipped, and words may be counted from their own final's beginning: so
+        # neither runs ahead of what it has really heard.
+        until = self._answered_until
+        if duration is not None and duration > 0:
+            until += duration
+        self._answer_until(max(until, end or 0.0))
 
     def _answer_until(self, seconds: float) -> None:
         sent = self.seconds(self._session_bytes)
@@ -239,6 +272,7 @@ class Outbox:
             return self._poll_audio(run, now)
         if run.command is not None:
             self._runs.popleft()
+            self._left(run.commanded, now)
             return self._send_command(run.command)
         return Wait(None) if self.closing else self._poll_silence(now)
 
@@ -252,7 +286,7 @@ class Outbox:
         again = 0
         for sent in self._unanswered.take_back():
             if sent.command is None:
-                runs[-1].add(sent.data, sent.voiced)
+                runs[-1].add(sent.data, sent.voiced, None)
                 again += len(sent.data)
             else:
                 assert isinstance(sent.command, Kind)
@@ -261,7 +295,8 @@ class Outbox:
         first = self._runs.popleft()
         runs[-1].pieces.extend(first.pieces)
         runs[-1].size += first.size
-        runs[-1].since, runs[-1].command = first.since, first.command
+        runs[-1].since = first.since
+        runs[-1].command, runs[-1].commanded = first.command, first.commanded
         runs.extend(self._runs)
         self._runs = runs
         self._finalizes.clear()
@@ -280,7 +315,8 @@ class Outbox:
             at = max(at, run.since + self.seconds(size))
         if now < at:
             return Wait(at)
-        data, voiced = _take(run, min(size, run.size))
+        data, voiced, fed = _take(run, min(size, run.size))
+        self._left(fed, now)
         run.since = now
         self.buffered_bytes -= len(data)
         self.source_bytes += len(data)
@@ -306,6 +342,14 @@ class Outbox:
         self.silence_bytes += size
         return Send(Kind.SILENCE, self._silence)
 
+    def _left(self, since: float | None, now: float) -> None:
+        """Note that something leaves for the wire that has waited since then."""
+        if since is not None:
+            front = max(since, min(self._taken_at, now))
+            self._meters.queued.add(front - since)
+            self._meters.paced.add(now - front)
+        self._taken_at = now
+
     def _send_command(self, command: Kind) -> Send:
         if command is Kind.FINALIZE:
             self._finalizes.append((self._voiced_bytes, self._session_bytes))
@@ -318,17 +362,18 @@ class Outbox:
         self._schedule.advance(now, self.seconds(size))
 
 
-def _take(run: _Run, size: int) -> tuple[bytes, bool]:
-    """Take ``size`` bytes off the front; voiced if any of them is."""
+def _take(run: _Run, size: int) -> tuple[bytes, bool, float | None]:
+    """Take ``size`` bytes off the front; voiced if any is, fed when the first was."""
     run.size -= size
+    since = run.pieces[0][2]
     parts: list[memoryview] = []
     any_voiced = False
     while size:
-        head, voiced = run.pieces.popleft()
+        head, voiced, fed = run.pieces.popleft()
         if len(head) > size:
-            run.pieces.appendleft((head[size:], voiced))
+            run.pieces.appendleft((head[size:], voiced, fed))
             head = head[:size]
         parts.append(head)
         size -= len(head)
         any_voiced = any_voiced or voiced
-    return b"".join(parts), any_voiced
+    return b"".join(parts), any_voiced, since

@@ -274,12 +274,12 @@ class ThreadPair:
             if not self._handlers.has(kind):
                 continue
             with self._stream.lock:
-                core.drain.telling(self._stream.now())
+                core.telling(kind, self._stream.now())
             try:
                 seconds = self._handlers.run(kind, argument)
             finally:
                 with self._stream.lock:
-                    core.drain.told(self._stream.now())
+                    core.told(self._stream.now())
             if seconds > SLOW:
                 with self._stream.lock:
                     core.note(checks.slow_callback(kind, seconds))

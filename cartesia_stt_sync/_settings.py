@@ -20,6 +20,7 @@ from ._outbox import Outbox
 from ._pacing import Pacing
 from ._pair import ThreadPair
 from ._proxy import check_proxy
+from ._stages import Meters
 from ._stream import Stream
 from ._transport import Transport, WebsocketTransport
 from .audio import AudioFormat, Converter
@@ -106,15 +107,17 @@ def build(
     """
     converter = Converter(settings.wire, settings.source)
     policy = settings.reconnect
+    max_replay = policy.max_replay if policy is not None else 0.0
+    meters = Meters()
     core = Core(
         converter=converter,
         outbox=Outbox(
-            settings.wire,
-            settings.pacing,
-            max_replay=policy.max_replay if policy is not None else 0.0,
+            settings.wire, settings.pacing, meters=meters, max_replay=max_replay
         ),
+        meters=meters,
         attempts=Attempts(policy, jitter),
         close_timeout=settings.close_timeout,
+        max_replay=max_replay,
     )
     stream = Stream(
         core=core,

@@ -4,7 +4,43 @@ from __future__ import annotations
 
 import attrs
 
-__all__ = ["Stats"]
+__all__ = ["Latency", "Stages", "Stats"]
+
+
+@attrs.frozen(kw_only=True)
+class Latency:
+    """How long one stage has taken, in wall-clock seconds.
+
+    Attributes:
+        count: How often it was measured.
+        last: The latest time; ``None`` before the first, as the next two.
+        mean: The average.
+        longest: The longest.
+    """
+
+    count: int = 0
+    last: float | None = None
+    mean: float | None = None
+    longest: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Stages:
+    """The way of a chunk or a command from the caller to the answer, stage by stage.
+
+    Attributes:
+        queued: Behind what was fed before it.
+        paced: At the front, until audio of real time has made room for it.
+        sent: Until the socket has taken it; long where the server does not read.
+        answered: From a ``finalize`` or ``close`` on the wire to its answer.
+        callback: In a handler; events wait meanwhile.
+    """
+
+    queued: Latency = Latency()
+    paced: Latency = Latency()
+    sent: Latency = Latency()
+    answered: Latency = Latency()
+    callback: Latency = Latency()
 
 
 @attrs.frozen(kw_only=True)
@@ -27,6 +63,7 @@ class Stats:
         finalizes: Calls of `finalize` that the server has answered.
         finalize_seconds: Wall-clock seconds from the last ``finalize`` on the
             wire to its answer; ``None`` before the first.
+        stages: How long each stage takes.
         sessions: Connections that stood.
         request_id: The service's name for the session, for support.
     """
@@ -45,6 +82,7 @@ class Stats:
     callback_errors: int = 0
     finalizes: int = 0
     finalize_seconds: float | None = None
+    stages: Stages = Stages()
     sessions: int = 0
     request_id: str | None = None
 

@@ -267,6 +267,14 @@ class Stream:
             self.changed.notify_all()
         return future
 
+    def stuck(self, future: UtteranceFuture) -> str:
+        """Say why a future has no answer yet; see `Core.stuck`."""
+        with self.lock:
+            unanswered = list(self._futures)[len(self.core.answers) :]
+            if future not in unanswered:
+                return "nothing: the answer is there by now"
+            return self.core.stuck(self.now(), unanswered.index(future))
+
     def close(self, wait: bool, timeout: float | None) -> None:
         """Drain and end; see `Transcriber.close`."""
         with self.lock:
@@ -279,8 +287,8 @@ class Stream:
                 left = None if deadline is None else deadline - self.now()
                 if left is not None and left <= 0:
                     raise DrainTimeout(
-                        f"not drained within timeout={timeout:g} s: "
-                        f"{self.core.whats_left()}; it goes on in the background"
+                        f"not drained within timeout={timeout:g} s: stuck at "
+                        f"{self.core.stuck(self.now())}; it goes on in the background"
                     )
                 self.wait(left)
             error = self.core.error

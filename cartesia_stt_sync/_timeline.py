@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
+import attrs
+
+from .events import Transcript
+
 __all__ = ["Timeline"]
 
 
@@ -50,3 +54,14 @@ class Timeline:
             return self._base + t
         inside = min(t - self._starts[gap], self._lengths[gap])
         return self._base + t - self._before[gap] - inside
+
+    def mapped(self, event: Transcript) -> Transcript:
+        """The same transcript with the times of its words as the caller's."""
+        if not event.words:
+            return event
+        at = self.source_time
+        words = tuple(
+            attrs.evolve(word, start=at(word.start), end=at(word.end))
+            for word in event.words
+        )
+        return attrs.evolve(event, words=words)

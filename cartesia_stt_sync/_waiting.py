@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Protocol
 
 from .errors import CartesiaSTTError, WouldDeadlock
@@ -44,6 +45,9 @@ class Watched(Protocol):
     def is_current_thread(self) -> bool:
         """Whether the caller is the thread that would bring the change."""
 
+    def stuck(self, future: UtteranceFuture) -> str:
+        """Say why a future has no answer yet."""
+
 
 class UtteranceFuture(Future[str]):
     """The text of one utterance, there once the server has flushed it.
@@ -65,26 +69,36 @@ class UtteranceFuture(Future[str]):
             timeout: Seconds to wait; ``None`` is no limit.
 
         Raises:
-            TimeoutError: It did not come in time (in Python 3.10
-                `concurrent.futures.TimeoutError`).
+            TimeoutError: It did not come in time; the message names the stage that
+                holds it up (in Python 3.10 `concurrent.futures.TimeoutError`).
             CartesiaSTTError: The session ended before.
             WouldDeadlock: Called in a callback, where it could never come.
         """
-        self._refuse_deadlock(timeout)
-        return super().result(timeout)
+        self._wait(timeout)
+        return super().result(0)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Return what `result` would raise, or ``None``; waits like `result`."""
-        self._refuse_deadlock(timeout)
-        return super().exception(timeout)
+        self._wait(timeout)
+        return super().exception(0)
 
-    def _refuse_deadlock(self, timeout: float | None) -> None:
+    def _wait(self, timeout: float | None) -> None:
         self._stream.refuse_fork()
         waits = timeout is None or timeout > 0
         if waits and not self.done() and self._stream.is_current_thread():
             raise WouldDeadlock(
                 "a callback waits for finalize(), whose answer arrives on the "
                 "callback's own thread; use add_done_callback(), or wait elsewhere"
+            )
+        try:
+            super().exception(timeout)
+        except FutureTimeout:
+            stage = self._stream.stuck(self)
+        else:
+            return
+        if not self.done():  # else it came in this very moment
+            raise FutureTimeout(
+                f"finalize() is not answered within {timeout:g} s: stuck at {stage}"
             )
 
 

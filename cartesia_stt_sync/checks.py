@@ -75,3 +75,13 @@ def replay_overflow(seconds: float) -> Finding:
         "older than max_replay holds; their text may be missing.",
         "Raise Reconnect(max_replay=), or finalize more often.",
     )
+
+
+def replay_differs() -> Finding:
+    """What was sent again was heard as other words."""
+    return Finding(
+        "replay-differs",
+        "After a reconnect the server heard audio that was sent again as other words "
+        "than the first time.",
+        "Words around that place may be in the text twice.",
+    )

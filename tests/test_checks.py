@@ -14,6 +14,7 @@ ALL = [
     checks.slow_callback("final", 1.26),
     checks.unasked_flush_done(),
     checks.replay_overflow(2.55),
+    checks.replay_differs(),
 ]
 
 

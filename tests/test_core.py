@@ -12,6 +12,7 @@ from cartesia_stt_sync._core import Core
 from cartesia_stt_sync._outbox import Kind, Outbox, Send, Wait
 from cartesia_stt_sync._pacing import Pacing
 from cartesia_stt_sync._session import Ours, State
+from cartesia_stt_sync._stages import Meters
 from cartesia_stt_sync.audio import AudioFormat, Converter
 from cartesia_stt_sync.checks import Finding
 from cartesia_stt_sync.errors import (
@@ -70,16 +71,18 @@ class Rig:
         **limits: Any,
     ) -> None:
         wire = AudioFormat("pcm_s16le", 16000)
+        max_replay = reconnect.max_replay if reconnect else 0.0
         off = {"chunk": CHUNK, "silence_after": None, "keep_alive": None}
+        meters = Meters()
         self.core = Core(
             converter=Converter(wire, source),
             outbox=Outbox(
-                wire,
-                Pacing(**off | limits),
-                max_replay=reconnect.max_replay if reconnect else 0.0,
+                wire, Pacing(**off | limits), meters=meters, max_replay=max_replay
             ),
+            meters=meters,
             attempts=Attempts(reconnect, lambda: 1.0),
             close_timeout=close_timeout,
+            max_replay=max_replay,
         )
         self.now = 100.0
         self.sent: list[Send] = []
@@ -420,8 +423,9 @@ class TestDrainTimeout:
         error = rig.core.error
         assert isinstance(error, DrainTimeout)
         assert str(error) == (
-            "no done within close_timeout=10 s of close: the server is silent; the "
-            "text so far is kept (6 characters), its end may be missing"
+            "no done within close_timeout=10 s: close is stuck at 'answered': sent "
+            "10.0 s ago, not answered yet; the text so far is kept (6 characters), its "
+            "end may be missing"
         )
         assert rig.answers() == [error]
         assert rig.core.assembler.text == "so far"
@@ -444,25 +448,25 @@ class TestDrainTimeout:
         rig.close()
         assert rig.run() == Wait(110.0)
         rig.now = 105.0
-        rig.core.drain.telling(rig.now)
+        rig.core.telling("final", rig.now)
         assert rig.run() == Wait(115.0)
         rig.now = 112.0
         assert rig.run() == Wait(115.0)
-        rig.core.drain.told(rig.now)
+        rig.core.told(rig.now)
         assert rig.run() == Wait(117.0)
         rig.now = 117.0
         assert rig.run() is None
-        assert "the server is silent" in str(rig.core.error)
+        assert "'answered': sent 17.0 s ago" in str(rig.core.error)
 
     def test_callback_from_before_close(self) -> None:
         """Of one that began before, only the time since close counts."""
         rig = Rig(close_timeout=10.0)
-        rig.core.drain.telling(rig.now)
+        rig.core.telling("final", rig.now)
         rig.now = 104.0
         rig.close()
         assert rig.run() == Wait(114.0)
         rig.now = 106.0
-        rig.core.drain.told(rig.now)
+        rig.core.told(rig.now)
         assert rig.run() == Wait(116.0)
 
     def test_callback_that_does_not_return(self) -> None:
@@ -471,30 +475,23 @@ class TestDrainTimeout:
         rig.close()
         rig.run()
         rig.now = 105.0
-        rig.core.drain.telling(rig.now)
+        rig.core.telling("final", rig.now)
         rig.now = 115.0
         assert rig.run() is None
         assert isinstance(rig.core.error, DrainTimeout)
-        assert "a callback has not returned" in str(rig.core.error)
+        assert "'callback': one for 'final' has not returned for 10.0 s" in str(
+            rig.core.error
+        )
 
     def test_callback_outside_the_drain(self) -> None:
         """Before close a callback's time is nobody's business."""
         rig = Rig(close_timeout=10.0)
-        rig.core.drain.telling(rig.now)
+        rig.core.telling("final", rig.now)
         rig.now = 150.0
-        rig.core.drain.told(rig.now)
-        rig.core.drain.told(rig.now)
+        rig.core.told(rig.now)
+        rig.core.told(rig.now)
         rig.close()
         assert rig.run() == Wait(160.0)
-
-    def test_whats_left(self) -> None:
-        """Whoever waits for the end can say what for."""
-        rig = Rig()
-        rig.feed(SECOND)
-        rig.close()
-        assert rig.core.whats_left() == "1.0 s of audio still wait to be sent"
-        rig.run(5.0)
-        assert rig.core.whats_left() == "close is sent, done has not come"
 
     def test_no_limit(self) -> None:
         """Without one it waits for ever."""
@@ -505,6 +502,94 @@ class TestDrainTimeout:
         assert rig.run() == Wait(None)
         rig.hear(Done())
         assert rig.core.drained
+
+
+class TestStuck:
+    """Whoever waits too long is told at which stage it is held up."""
+
+    def test_close(self) -> None:
+        """From behind the audio to the answer."""
+        rig = Rig()
+        rig.feed(SECOND)
+        rig.finalize()
+        rig.close()
+        assert rig.core.stuck(rig.now) == (
+            "'queued': 1.0 s of audio stand before it, sent in real time"
+        )
+        rig.run(0.75)
+        assert rig.core.stuck(rig.now).startswith("'paced': 0.1 s of audio")
+        rig.run(0.125)
+        rig.now += 2.0
+        assert rig.core.stuck(rig.now) == "'answered': sent 2.0 s ago, not answered yet"
+
+    def test_finalize(self) -> None:
+        """Each of several has a stage of its own."""
+        rig = Rig()
+        rig.finalize()
+        rig.feed(SECOND)
+        rig.finalize()
+        rig.run(0.5)
+        rig.feed(SECOND)
+        rig.finalize()
+        rig.now += 1.0
+        assert rig.core.stuck(rig.now, 0).startswith("'answered': sent 1.5 s ago")
+        assert rig.core.stuck(rig.now, 1).startswith("'queued': 0.4 s")
+        assert rig.core.stuck(rig.now, 2).startswith("'queued': 1.4 s")
+        rig.hear(FlushDone())
+        assert rig.core.stuck(rig.now, 0).startswith("'queued': 0.4 s")
+
+    def test_a_server_that_does_not_read(self) -> None:
+        """The socket takes nothing."""
+        rig = Rig()
+        rig.feed(SECOND)
+        rig.finalize()
+        assert isinstance(rig.core.step(rig.now), Send)
+        rig.now += 3.0
+        assert rig.core.stuck(rig.now, 0) == (
+            "'sent': the server has read nothing for 3.0 s, and 0.9 s of audio stand "
+            "before it"
+        )
+        rig.run()
+        assert rig.core.meters.stages().sent.longest == 3.0
+
+    def test_a_callback(self) -> None:
+        """The answer may wait behind it."""
+        rig = Rig()
+        rig.finalize()
+        rig.run()
+        rig.core.telling("partial", rig.now)
+        rig.now += 4.0
+        assert rig.core.stuck(rig.now, 0) == (
+            "'callback': one for 'partial' has not returned for 4.0 s, and nothing is "
+            "received meanwhile"
+        )
+        rig.core.told(rig.now)
+        assert rig.core.stuck(rig.now, 0).startswith("'answered'")
+        assert rig.core.meters.stages().callback.longest == 4.0
+
+    def test_no_connection(self) -> None:
+        """Nothing goes out while it is made anew."""
+        rig = Rig()
+        rig.finalize()
+        assert isinstance(rig.core.step(rig.now), Send)
+        rig.core.lost(lost())
+        rig.now += 9.0
+        assert rig.core.stuck(rig.now, 0).startswith(
+            "'queued': the connection was lost"
+        )
+        rig.core.connected(None, rig.now)
+        rig.run()
+        assert rig.core.meters.stages().sent.longest == 0.0, "a loss is not a send"
+        rig.now += 1.0
+        rig.hear(FlushDone())
+        assert rig.core.meters.stages().answered.last == 1.0
+
+    def test_done_is_an_answer(self) -> None:
+        """So its seconds count as one."""
+        rig = closing(Rig())
+        rig.now += 2.0
+        rig.hear(Done())
+        assert rig.core.meters.stages().answered.longest == 7.0
 
 
 class TestErrors:
@@ -854,6 +939,112 @@ class TestLoss:
         rig = Rig(open=False)
         rig.core.abort()
         assert not rig.core.connected(None, rig.now)
+
+
+class TestSeam:
+    """A reconnect loses no word, and says none twice."""
+
+    def lose(self, rig: Rig, seconds: float) -> None:
+        """Lose the connection, make it anew, send all again."""
+        rig.core.lost(lost())
+        assert rig.core.next_attempt() == Reconnecting(
+            attempt=1, delay=0.25, replay_seconds=seconds
+        )
+        rig.core.connected(None, rig.now)
+        rig.run(5.0)
+
+    def test_durations(self) -> None:
+        """What finals cover by their durations is not sent again."""
+        rig = Rig()
+        rig.feed(SECOND)
+        rig.run(1.0)
+        rig.hear(final("one", duration=0.5), final(" two", duration=0.25))
+        self.lose(rig, 0.25)
+        assert rig.sent[-1].data == SECOND[-4000:]
+
+    def test_words(self) -> None:
+        """Where durations leave a pause out, the end of the last word says more."""
+        rig = Rig()
+        rig.feed(SECOND)
+        rig.run(1.0)
+        words = (Word("one", 0.5, 0.75),)
+        rig.hear(final("one", duration=0.25, words=words))
+        self.lose(rig, 0.25)
+
+    def test_words_counted_from_their_final(self) -> None:
+        """Words whose times begin anew in each final take nothing back."""
+        rig = Rig()
+        rig.feed(SECOND)
+        rig.run(1.0)
+        for text in ("one", " two"):
+            words = (Word(text.strip(), 0.0, 0.25),)
+            rig.hear(final(text, duration=0.375, words=words))
+        self.lose(rig, 0.25)
+
+    def test_neither(self) -> None:
+        """Without either all is sent again, and its words are said once."""
+        rig = Rig()
+        rig.feed(SECOND)
+        rig.run(1.0)
+        rig.finalize()
+        rig.run()
+        rig.hear(final("One two"), final(" three"))
+        self.lose(rig, 1.0)
+        rig.hear(partial("one two three f"))
+        assert rig.core.assembler.partial == " f"
+        rig.hear(final("one two three four"), FlushDone(), final(" one"))
+        assert rig.core.assembler.text == "One two three four one"
+        assert rig.answers() == ["One two three four"]
+        assert not rig.codes()
+
+    def test_every_handler_gets_the_same(self) -> None:
+        """What is told joins to what `text` says; the words fit it."""
+        rig = Rig()
+        rig.feed(SECOND)
+        rig.run(1.0)
+        rig.hear(final("one"))
+        self.lose(rig, 1.0)
+        rig.calls.clear()
+        words = (Word("one", 0.0, 0.25), Word("two", 0.25, 0.5))
+        rig.hear(final("one two", words=words))
+        told = final(" two", words=words[1:])
+        assert rig.calls == [(k, told) for k in ("transcript", "final", "event")]
+
+    def test_lost_twice(self) -> None:
+        """Also where the second loss comes before the first replay was heard."""
+        rig = Rig()
+        rig.feed(SECOND)
+        rig.run(1.0)
+        rig.hear(final("one two"))
+        self.lose(rig, 1.0)
+        rig.hear(final("one"))
+        self.lose(rig, 1.0)
+        rig.hear(final("one two three"))
+        assert rig.core.assembler.text == "one two three"
+
+    def test_heard_otherwise(self) -> None:
+        """Other words are kept, and a finding says that they may be a repeat."""
+        rig = Rig()
+        rig.feed(SECOND)
+        rig.run(1.0)
+        rig.hear(final("one two three"))
+        self.lose(rig, 1.0)
+        rig.hear(final(" red green blue"))
+        assert rig.core.assembler.text == "one two three red green blue"
+        assert rig.codes() == ["replay-differs"]
+
+    def test_nothing_sent_again(self) -> None:
+        """The same words said after a loss that replayed nothing are new ones."""
+        rig = Rig()
+        rig.feed(SECOND)
+        rig.finalize()
+        rig.run(1.0)
+        rig.hear(final("yes"), FlushDone())
+        self.lose(rig, 0.0)
+        rig.feed(SECOND)
+        rig.run(1.0)
+        rig.hear(final("yes"))
+        assert rig.core.assembler.text == "yesyes"
 
 
 class TestEvents:

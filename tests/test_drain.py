@@ -39,14 +39,11 @@ def test_callbacks_have_their_own_time() -> None:
 
 
 def test_one_that_hangs_ends_it() -> None:
-    """It has as long again from when it began, and is named."""
+    """It has as long again from when it began."""
     drain = Drain(10.0)
     drain.begin(100.0)
-    assert "the server is silent" in drain.reason(5)
     drain.telling(108.0)
     assert drain.until() == 118.0
-    assert "a callback has not returned" in drain.reason(5)
-    assert "(5 characters)" in drain.reason(5)
 
 
 def test_before_close_nothing_counts() -> None:

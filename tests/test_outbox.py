@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from cartesia_stt_sync._outbox import Kind, Outbox, Send, Wait
 from cartesia_stt_sync._pacing import Pacing
+from cartesia_stt_sync._stages import Meters
+from cartesia_stt_sync._stats import Latency
 from cartesia_stt_sync.audio import ENCODINGS, AudioFormat
 from cartesia_stt_sync.errors import ClosedError
 
@@ -43,7 +45,8 @@ class Wire:
     ) -> None:
         off = {"chunk": CHUNK, "silence_after": None, "keep_alive": None}
         pacing = Pacing(**off | limits)
-        self.box = Outbox(audio, pacing, max_replay=max_replay)
+        self.meters = Meters()
+        self.box = Outbox(audio, pacing, meters=self.meters, max_replay=max_replay)
         self.box.opened(0.0)
         self.now = 0.0
         self.sent: list[tuple[float, Send]] = []
@@ -144,7 +147,7 @@ class TestChunks:
         """A command behind it sends the remainder at once."""
         wire = Wire()
         wire.feed(audio(0.05))
-        getattr(wire.box, command)()
+        getattr(wire.box, command)(wire.now)
         wire.poll()
         assert wire.kinds() == ["audio", command]
         assert times(wire.sent) == [0.0, 0.0]
@@ -153,7 +156,7 @@ class TestChunks:
         """At once, but not before the audio ahead of it has played out."""
         wire = Wire()
         wire.feed(audio(0.2))
-        wire.box.finalize()
+        wire.box.finalize(wire.now)
         assert times(wire.run(1.0)) == [0.0, CHUNK, CHUNK]
         assert wire.kinds() == ["audio", "audio", "finalize"]
 
@@ -188,7 +191,7 @@ class TestChunks:
         """So it does in front of a command."""
         wire = Wire(chunk=None)
         wire.feed(b"ab")
-        wire.box.finalize()
+        wire.box.finalize(wire.now)
         wire.poll()
         assert wire.kinds() == ["audio", "finalize"]
 
@@ -313,7 +316,7 @@ class TestPace:
             elif what == "heard":
                 wire.box.heard(final=bool(number))
             else:
-                wire.box.finalize()
+                wire.box.finalize(wire.now)
         wire.run(wire.now + 20)
         _check_windows(wire, 1000, catch_up + 2 * (longest + 0.001))
 
@@ -337,7 +340,7 @@ class TestCommands:
         wire = Wire()
         wire.now = 7.0
         assert wire.poll() == Wait(None)
-        wire.box.finalize()
+        wire.box.finalize(wire.now)
         assert wire.box.poll(7.0) == Send(Kind.FINALIZE)
         assert wire.poll() == Wait(None)
 
@@ -346,7 +349,7 @@ class TestCommands:
         wire = Wire()
         wire.feed(audio(CHUNK))
         wire.run(0.01)
-        wire.box.finalize()
+        wire.box.finalize(wire.now)
         assert times(wire.run(0.01)) == [0.01]
         assert wire.kinds() == ["audio", "finalize"]
 
@@ -354,8 +357,8 @@ class TestCommands:
         """Audio fed after it goes after it, at the pace of the audio before."""
         wire = Wire()
         wire.feed(audio(0.25))
-        wire.box.finalize()
-        wire.box.finalize()
+        wire.box.finalize(wire.now)
+        wire.box.finalize(wire.now)
         wire.feed(audio(CHUNK))
         assert times(wire.run(5.0)) == [0.0, CHUNK, CHUNK, CHUNK, 2 * CHUNK]
         assert wire.kinds() == ["audio", "audio", "finalize", "finalize", "audio"]
@@ -363,8 +366,8 @@ class TestCommands:
     def test_no_data(self) -> None:
         """How a command is spelled is the endpoint's business."""
         wire = Wire()
-        wire.box.finalize()
-        wire.box.close()
+        wire.box.finalize(wire.now)
+        wire.box.close(wire.now)
         wire.poll()
         assert [send.data for _, send in wire.sent] == [b"", b""]
 
@@ -373,8 +376,8 @@ class TestCommands:
         wire = Wire(keep_alive=1.0)
         wire.feed(audio(0.25))
         assert not wire.box.closing
-        wire.box.close()
-        wire.box.close()
+        wire.box.close(wire.now)
+        wire.box.close(wire.now)
         assert wire.box.closing
         wire.run(100.0)
         assert wire.kinds() == ["audio", "audio", "close"]
@@ -384,21 +387,21 @@ class TestCommands:
     def test_nothing_behind_close(self, sent: bool) -> None:
         """After close nothing can be queued, whether it has gone or not."""
         wire = Wire()
-        wire.box.close()
+        wire.box.close(wire.now)
         if sent:
             wire.poll()
         with pytest.raises(ClosedError, match=r"cannot feed after close\(\)"):
             wire.feed(b"ab")
         with pytest.raises(ClosedError, match=r"cannot finalize after close\(\)"):
-            wire.box.finalize()
+            wire.box.finalize(wire.now)
 
     def test_answers(self) -> None:
         """The k-th flush_done answers the k-th finalize; one more answers none."""
         wire = Wire()
         assert not wire.box.flushed()
-        wire.box.finalize()
+        wire.box.finalize(wire.now)
         assert not wire.box.flushed(), "it has not been sent"
-        wire.box.finalize()
+        wire.box.finalize(wire.now)
         wire.poll()
         assert [wire.box.flushed() for _ in range(3)] == [True, True, False]
 
@@ -431,11 +434,11 @@ class TestCommands:
                 wire.feed(bytes(data))
                 fed += data
             elif isinstance(step, str):
-                wire.box.finalize()
+                wire.box.finalize(wire.now)
                 fed.append("finalize")
             else:
                 wire.run(wire.now + step)
-        wire.box.close()
+        wire.box.close(wire.now)
         wire.run(wire.now + 100)
         went: list[object] = []
         for _, send in wire.sent:
@@ -480,7 +483,7 @@ class TestSilence:
         if answer == "final":
             wire.box.heard(final=True)
         else:
-            wire.box.finalize()
+            wire.box.finalize(wire.now)
             wire.poll()
             wire.box.flushed()
         wire.run(60.0)
@@ -490,7 +493,7 @@ class TestSilence:
         """A flush_done answers the audio before its finalize, not that behind it."""
         wire = Wire(silence_after=0.25, silence_limit=CHUNK)
         wire.feed(audio(CHUNK))
-        wire.box.finalize()
+        wire.box.finalize(wire.now)
         wire.feed(audio(CHUNK))
         wire.run(0.2)
         wire.box.flushed()
@@ -595,7 +598,7 @@ class TestSilence:
         """A flush_done answers everything where only a muted speaker came after it."""
         wire = Wire(silence_after=0.25)
         wire.feed(audio(CHUNK))
-        wire.box.finalize()
+        wire.box.finalize(wire.now)
         wire.feed(audio(CHUNK), voiced=False)
         wire.run(0.2)
         wire.box.flushed()
@@ -662,7 +665,7 @@ class TestSilence:
                 wire.box.heard(final=True)
                 answered = len(wire.sent)
             elif what == "finalize":
-                wire.box.finalize()
+                wire.box.finalize(wire.now)
             elif wire.box.flushed():
                 answered = max(answered, places[flushes])
                 flushes += 1
@@ -732,7 +735,7 @@ class TestReplay:
         """Without an answer everything goes again, commands at their places."""
         wire = Wire(max_replay=30)
         wire.feed(audio(0.25))
-        wire.box.finalize()
+        wire.box.finalize(wire.now)
         wire.feed(audio(0.25, 8000))
         wire.run(0.3)
         assert wire.box.rewind() == 0.375
@@ -761,7 +764,7 @@ class TestReplay:
         """What a flush_done answered does not go again."""
         wire = Wire(max_replay=30)
         wire.feed(audio(0.25))
-        wire.box.finalize()
+        wire.box.finalize(wire.now)
         wire.feed(audio(0.125, 8000))
         wire.run(0.3)
         assert wire.box.flushed()
@@ -833,7 +836,7 @@ class TestReplay:
         """A close that was not answered goes again, behind the audio."""
         wire = Wire(max_replay=30)
         wire.feed(audio(0.25))
-        wire.box.close()
+        wire.box.close(wire.now)
         wire.run(1.0)
         wire.box.rewind()
         wire.sent.clear()
@@ -847,8 +850,8 @@ class TestReplay:
         """Without room for audio the commands go again, or nobody would answer."""
         wire = Wire(max_replay=max_replay)
         wire.feed(audio(0.25))
-        wire.box.finalize()
-        wire.box.close()
+        wire.box.finalize(wire.now)
+        wire.box.close(wire.now)
         wire.run(1.0)
         assert wire.box.forgotten == 0.25
         assert wire.box.rewind() == 0.0
@@ -878,7 +881,7 @@ class TestReplay:
         wire.run(2.0)
         wire.box.heard(final=True, duration=0.5)
         assert wire.box.forgotten == 0.25
-        wire.box.finalize()
+        wire.box.finalize(wire.now)
         wire.poll()
         wire.box.flushed()
         assert wire.box.forgotten == 0.0
@@ -944,7 +947,7 @@ class TestReplay:
                 wire.feed(bytes(data))
                 fed += data
             elif what == "finalize":
-                wire.box.finalize()
+                wire.box.finalize(wire.now)
                 fed.append("finalize")
             elif what == "run":
                 wire.run(wire.now + number)
@@ -954,7 +957,7 @@ class TestReplay:
                 server.final(int(number))
             else:
                 server.lose()
-        wire.box.close()
+        wire.box.close(wire.now)
         wire.run(wire.now + 1000)
         assert [*server.answered, *server.heard()] == [*fed, "close"]
 
@@ -1008,3 +1011,57 @@ class Server:
         self.wire.box.opened(self.wire.now)
         self.wire.sent.clear()
         self._done = 0
+
+
+class TestMeters:
+    """How long what goes out has waited, behind others and at the front."""
+
+    def test_alone(self) -> None:
+        """Where nothing is before it, a chunk waits for nobody."""
+        wire = Wire()
+        wire.feed(audio(CHUNK))
+        wire.run(1.0)
+        stages = wire.meters.stages()
+        assert stages.queued.longest == stages.paced.longest == 0.0
+
+    def test_fed_at_once(self) -> None:
+        """Each chunk is held at the front for one chunk's length, behind the others."""
+        wire = Wire()
+        wire.feed(audio(4 * CHUNK))
+        wire.run(5.0)
+        stages = wire.meters.stages()
+        assert stages.paced == Latency(
+            count=4, last=CHUNK, mean=0.75 * CHUNK, longest=CHUNK
+        )
+        assert stages.queued == Latency(
+            count=4, last=2 * CHUNK, mean=0.75 * CHUNK, longest=2 * CHUNK
+        )
+
+    def test_a_command(self) -> None:
+        """One is queued behind the audio, and gone the moment that is."""
+        wire = Wire()
+        wire.feed(audio(2 * CHUNK))
+        wire.box.finalize(wire.now)
+        assert wire.box.ahead_of(0) == 2 * CHUNK
+        wire.feed(audio(CHUNK))
+        wire.box.close(wire.now)
+        assert wire.box.ahead_of(1) == 3 * CHUNK
+        assert wire.box.ahead_of(7) == 3 * CHUNK
+        wire.run(5.0)
+        stages = wire.meters.stages()
+        assert stages.queued.count == 5
+        assert stages.queued.last == 2 * CHUNK
+        assert stages.paced.last == 0.0
+        assert wire.box.ahead_of(0) == 0.0
+
+    def test_what_goes_out_again(self) -> None:
+        """It has been measured."""
+        wire = Wire(max_replay=30.0)
+        wire.feed(audio(CHUNK))
+        wire.box.finalize(wire.now)
+        wire.run(1.0)
+        wire.box.rewind()
+        wire.box.opened(wire.now)
+        wire.run(2.0)
+        assert wire.kinds() == ["audio", "finalize"] * 2
+        assert wire.meters.stages().queued.count == 2

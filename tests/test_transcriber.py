@@ -830,6 +830,66 @@ class TestCallbacks:
             assert rig.wire.closed
 
 
+class TestStuck:
+    """A wait that is too long ends in an error that names the stage."""
+
+    def test_finalize(self) -> None:
+        """From behind the audio to the answer; and stats has each stage's time."""
+        rig = Rig()
+        rig.t.feed(loud(0.5))
+        future = rig.t.finalize()
+        with pytest.raises(
+            FutureTimeout, match=r"within 0 s: stuck at 'queued': 0\.\d s"
+        ):
+            future.result(timeout=0)
+        rig.play(0.6)
+        rig.clock.advance(2.0)
+        with pytest.raises(FutureTimeout, match=r"stuck at 'answered': sent 2\.\d s"):
+            future.exception(timeout=0)
+        rig.wire.push(final("x"), FLUSHED)
+        assert future.result(LIMIT) == "x"
+        stages = rig.t.stats.stages
+        assert stages.answered.count == 1
+        assert stages.answered.last == rig.t.stats.finalize_seconds
+        assert stages.sent.count == 6
+        assert stages.queued.longest == pytest.approx(0.4, abs=0.02)
+        rig.t.abort()
+
+    def test_the_sessions_own_timeout_is_not_renamed(self) -> None:
+        """A future that a DrainTimeout ended raises that."""
+        rig = Rig(close_timeout=1.0)
+        future = rig.t.finalize()
+        rig.t.close(wait=False)
+        rig.wire.until_sent(2)
+        rig.until_idle()
+        rig.clock.advance(1.1)
+        with pytest.raises(DrainTimeout, match="close is stuck at 'answered'"):
+            future.result(LIMIT)
+
+    def test_a_callback(self) -> None:
+        """A handler that does not return is named, with its type."""
+        rig = Rig()
+        entered, leave = threading.Event(), threading.Event()
+
+        def hang(event: Transcript) -> None:
+            entered.set()
+            assert leave.wait(LIMIT)
+
+        rig.t.on("partial", hang)
+        future = rig.t.finalize()
+        rig.wire.until_sent(1)
+        rig.wire.push(partial("x"), FLUSHED)
+        assert entered.wait(LIMIT)
+        with pytest.raises(
+            FutureTimeout, match="stuck at 'callback': one for 'partial'"
+        ):
+            future.result(timeout=0)
+        leave.set()
+        assert future.result(LIMIT) == ""
+        assert rig.t.stats.stages.callback.count == 1
+        rig.t.abort()
+
+
 class TestEnding:
     """Every way a session ends, and who is told."""
 
@@ -910,7 +970,7 @@ class TestEnding:
         rig.wire.until_sent(1)
         rig.until_idle()
         rig.clock.advance(1.1)
-        with pytest.raises(DrainTimeout, match="a callback has not returned"):
+        with pytest.raises(DrainTimeout, match="'callback': one for 'final'"):
             list(rig.t.finals())
         go.set()
         with pytest.raises(DrainTimeout):
@@ -921,7 +981,7 @@ class TestEnding:
         rig = Rig()
         rig.wire.answer_close(final("tail"))
         rig.t.feed(loud(0.3))
-        with pytest.raises(DrainTimeout, match=r"0\.\d s of audio still wait"):
+        with pytest.raises(DrainTimeout, match=r"'queued': 0\.\d s of audio"):
             rig.t.close(timeout=0)
         rig.until_idle()
         rig.clock.advance(0.1)

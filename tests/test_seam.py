@@ -1,0 +1,114 @@
+"""The seam of a reconnect: no word twice, and none lost for it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cartesia_stt_sync._seam import Seam
+
+
+def told_again(before: list[str], after: list[str]) -> tuple[str, Seam]:
+    """Join finals without durations, with a reconnect between the two lists."""
+    seam = Seam(30.0)
+    for text in before:
+        seam.note(text, placed=False)
+    seam.open()
+    joined = "".join(before)
+    for text in after:
+        new = text[seam.trim(text, final=True) :]
+        seam.note(new, placed=False)
+        joined += new
+    return joined, seam
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "whole"),
+    [
+        # the same finals again, and one more
+        (["one two", " three"], ["one two", " three", " four"], "one two three four"),
+        # cut elsewhere
+        (["one two", " three"], ["one", " two three four"], "one two three four"),
+        (["one two three"], ["one two", " three four"], "one two three four"),
+        # other capitals and commas
+        (["one two,"], ["One, two three"], "one two, three"),
+        # a word misheard in the middle
+        (["one too three"], ["one two three four"], "one too three four"),
+        # ... at the end, where the text ends
+        (["one two tree"], ["one two three", " four"], "one two tree four"),
+        # ... at the end, where it goes on: rather twice than lost
+        (["one two tree"], ["one two three four"], "one two tree three four"),
+        # nothing had been said
+        ([], ["one"], "one"),
+        # nothing is heard again
+        (["one two"], [], "one two"),
+        (["one two"], ["", " "], "one two "),
+        # said twice, and heard twice
+        (["no no"], ["no no", " no"], "no no no"),
+    ],
+)
+def test_no_word_twice(before: list[str], after: list[str], whole: str) -> None:
+    """What the replay repeats is cut off, what is new stays to the byte."""
+    joined, seam = told_again(before, after)
+    assert joined == whole
+    assert not seam.differed
+
+
+def test_another_text_altogether_stays() -> None:
+    """Where the replay is heard as something else, nothing is thrown away."""
+    joined, seam = told_again(["one two three"], ["red green blue", "one"])
+    assert joined == "one two threered green blueone"
+    assert seam.differed
+
+
+def test_a_provisional_text_is_trimmed_and_comes_again() -> None:
+    """It uses nothing up."""
+    seam = Seam(30.0)
+    seam.note("one two", placed=False)
+    seam.open()
+    for text in ("one", "one two", "one two three"):
+        assert text[seam.trim(text, final=False) :] in ("", " three")
+    assert seam.trim("one two", final=True) == len("one two")
+    assert seam.trim("one two", final=True) == 0
+
+
+def test_what_has_a_place_is_not_sent_again() -> None:
+    """So it is not expected either, unless something without one stands before it."""
+    seam = Seam(30.0)
+    seam.note("one", placed=True)
+    seam.open()
+    assert seam.trim("one", final=True) == 0
+    seam.note("two", placed=False)
+    seam.note(" three", placed=True)
+    seam.open()
+    assert seam.trim("two three four", final=False) == len("two three")
+    seam.forget()
+    assert seam.trim("two three four", final=True) == 0
+
+
+@given(
+    st.lists(st.text("ab ,", max_size=8), max_size=4),
+    st.lists(st.text("ab ,", max_size=8), max_size=4),
+)
+def test_only_beginnings_are_cut(before: list[str], after: list[str]) -> None:
+    """Whatever was said, what stays of a text is its end."""
+    seam = Seam(30.0)
+    for text in before:
+        seam.note(text, placed=False)
+    seam.open()
+    for text in after:
+        for final in (False, True):
+            assert 0 <= seam.trim(text, final=final) <= len(text)
+
+
+@given(st.lists(st.sampled_from(["one", "two", "no"]), max_size=12), st.data())
+def test_an_exact_replay_says_nothing_twice(
+    said: list[str], data: st.DataObject
+) -> None:
+    """However it is cut into finals."""
+    cut = data.draw(st.integers(0, len(said)))
+    more = data.draw(st.integers(0, len(said) - cut)) if said else 0
+    before = [f" {word}" for word in said[:cut]]
+    again = "".join(f" {word}" for word in said[: cut + more])
+    assert told_again(before, [again])[0] == again
