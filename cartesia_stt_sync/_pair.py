@@ -161,6 +161,8 @@ class ThreadPair:
                 if step is None:
                     break
                 assert transport is not None
+                if step.kind is Kind.SILENCE:
+                    self._stream.journal("silence")
                 try:
                     transport.send(self._spell(step))
                 except ConnectionLost as exc:

@@ -5,12 +5,14 @@ Decides which part gets which option. All checks are done before any I/O.
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Callable, Mapping
 
 import attrs
 
 from . import _validate as check
+from . import checks
 from ._backoff import Attempts, Reconnect
 from ._clock import Clock
 from ._core import Core
@@ -20,6 +22,7 @@ from ._outbox import Outbox
 from ._pacing import Pacing
 from ._pair import ThreadPair
 from ._proxy import check_proxy
+from ._recorder import Recorder, RecordingTransport
 from ._stages import Meters
 from ._stream import Stream
 from ._transport import Transport, WebsocketTransport
@@ -28,6 +31,15 @@ from .endpoints import Account, Endpoint
 from .errors import ConfigError
 
 __all__ = ["Settings", "build"]
+
+
+def _as_folder(value: object) -> str | None:
+    if value is None:
+        return None
+    path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise ConfigError(f"record: a folder's path or None, got {value!r}")
+    return path
 
 
 @attrs.frozen(kw_only=True)
@@ -60,6 +72,7 @@ class Settings:
     proxy: str | None = attrs.field(repr=False)  # it may hold a password
     ssl_context: ssl.SSLContext | None
     max_message: int = attrs.field(validator=check.field(check.count, least=125))
+    record: str | None = attrs.field(default=None, converter=_as_folder)
 
     def __attrs_post_init__(self) -> None:
         for name, value, kind in (
@@ -85,6 +98,21 @@ class Settings:
         )
         return WebsocketTransport(
             dialer, io_timeout=self.io_timeout, max_message=self.max_message
+        )
+
+    def make_recorder(self, clock: Clock) -> Recorder | None:
+        """Make the one who writes the session down, if that is wanted."""
+        if self.record is None:
+            return None
+        about = {"url": self.account.url(self.endpoint, self.query)}
+        if self.source is not None:
+            about["source"] = str(self.source)
+        return Recorder(
+            self.record,
+            self.wire,
+            about,
+            secret=self.account.credential.reveal,
+            clock=clock,
         )
 
 
@@ -125,6 +153,9 @@ def build(
         max_buffer=settings.max_buffer,
         clock=clock,
     )
+    recorder = settings.make_recorder(clock)
+    if recorder is not None:
+        make_transport = _recorded(make_transport, recorder, stream, handlers)
     stream.driver = ThreadPair(
         stream,
         endpoint=settings.endpoint,
@@ -132,3 +163,21 @@ def build(
         make_transport=make_transport,
     )
     return stream
+
+
+def _recorded(
+    make_transport: Callable[[], Transport],
+    recorder: Recorder,
+    stream: Stream,
+    handlers: Handlers,
+) -> Callable[[], Transport]:
+    """Let a recorder see all that the stream does."""
+
+    def stopped(reason: str) -> None:
+        with stream.changing() as core:
+            core.note(checks.recording_stopped(reason))
+
+    recorder.broken = stopped
+    recorder.listen(handlers)
+    stream.journal = recorder.note
+    return lambda: RecordingTransport(make_transport(), recorder)

@@ -61,6 +61,10 @@ class Driver(Protocol):
         """Whether the caller is the driver itself, in a callback."""
 
 
+def _keep_none(event: str, **fields: object) -> None:
+    """The journal of a session that nobody writes down."""
+
+
 class Stream:
     """The state of one transcriber, and the calls that wait for it to change.
 
@@ -77,6 +81,7 @@ class Stream:
             that is Python code, in which a Ctrl-C could leave the lock held.
         changed: The lock's one condition, to wait on and to notify.
         muted: Whether what is fed is replaced by silence.
+        journal: Told what callers do, without the lock; for the flight recorder.
     """
 
     def __init__(
@@ -97,6 +102,7 @@ class Stream:
         self.changed = threading.Condition(self.lock)
         self.core = core
         self.muted = False
+        self.journal: Callable[..., None] = _keep_none
         self._started = False
         self._feeding: int | None = None  # the thread whose feed is under way
         self._futures: deque[UtteranceFuture] = deque()
@@ -217,6 +223,7 @@ class Stream:
                 self._wait_for_room(seconds, timeout)
                 self._feeding = me
                 muted = self.muted
+            self.journal("feed", seconds=seconds, muted=muted)
             for piece in pieces:
                 # The lock is taken anew for each piece, a second of audio or what is
                 # left of it, so that a long conversion does not hold up the threads.
@@ -259,6 +266,7 @@ class Stream:
         """Queue a ``finalize``; see `Transcriber.finalize`."""
         if self.core.session.state is State.NEW:
             self.open()
+        self.journal("finalize")
         future = UtteranceFuture(self)
         with self.lock:
             self._refuse_if_ended()
@@ -277,6 +285,7 @@ class Stream:
 
     def close(self, wait: bool, timeout: float | None) -> None:
         """Drain and end; see `Transcriber.close`."""
+        self.journal("close", wait=wait, timeout=timeout)
         with self.lock:
             deadline = None if timeout is None else self.now() + timeout
             self.core.close(self.now())
@@ -299,6 +308,7 @@ class Stream:
 
     def abort(self) -> None:
         """End now; see `Transcriber.abort`."""
+        self.journal("abort")
         with self.changing() as core:
             core.abort()
         self.driver.cut()

@@ -85,3 +85,12 @@ def replay_differs() -> Finding:
         "than the first time.",
         "Words around that place may be in the text twice.",
     )
+
+
+def recording_stopped(reason: str) -> Finding:
+    """The flight recorder cannot write any more."""
+    return Finding(
+        "recording-stopped",
+        f"The recording of this session has stopped: {reason}.",
+        "The session itself is not affected; see to the folder given as record=.",
+    )

@@ -6,6 +6,7 @@ the stream does the rest.
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -78,6 +79,11 @@ class Transcriber(Face):
             authority.
         max_message: Bytes above which an incoming message is refused (1 MiB).
 
+    Diagnosis:
+        record: A folder for a recording of the session: a WAV of the exact bytes
+            sent, and a line of JSON for all that went out and came in. Never a
+            key; but what was said, so mind who may read it.
+
     Callbacks; each gets one argument and runs on the receiver's thread, one at a
     time, in order; see `on`:
         on_final: Each final `Transcript`.
@@ -128,6 +134,8 @@ class Transcriber(Face):
         proxy: str | None = "env",
         ssl_context: ssl.SSLContext | None = None,
         max_message: int = 1 << 20,
+        # diagnosis
+        record: str | os.PathLike[str] | None = None,
         # callbacks
         on_final: Callable[[Transcript], object] | None = None,
         on_partial: Callable[[Transcript], object] | None = None,
@@ -177,6 +185,7 @@ class Transcriber(Face):
             proxy=proxy,
             ssl_context=ssl_context,
             max_message=max_message,
+            record=record,
         )
         super().__init__(settings)
         for kind, handler in (

@@ -15,6 +15,7 @@ ALL = [
     checks.unasked_flush_done(),
     checks.replay_overflow(2.55),
     checks.replay_differs(),
+    checks.recording_stopped("No space left on device"),
 ]
 
 

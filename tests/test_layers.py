@@ -49,6 +49,7 @@ ACTING = [
     "_proxy",
     "_dial",
     "_transport",
+    "_recorder",
     "_waiting",
     "_stream",
     "_pair",

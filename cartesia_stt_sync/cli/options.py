@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from cartesia_stt_sync import __version__
 
-from . import demo, exits, serve, transcribe
+from . import demo, exits, replay, serve, transcribe
 
 __all__ = ["make_parser"]
 
@@ -19,7 +19,8 @@ Speech to text with Cartesia, live.
 
   cartesia-stt demo                    see it work; needs no account
   cartesia-stt transcribe speech.wav   a recording becomes text
-  cartesia-stt serve                   a speech-to-text server on this machine"""
+  cartesia-stt serve                   a speech-to-text server on this machine
+  cartesia-stt replay DIR              what a recorded session did, once more"""
 
 _TRANSCRIBE = """\
 Send recordings to the service in real time, and print their text.
@@ -43,6 +44,12 @@ Run a speech-to-text server on this machine, for trials and tests.
 It speaks the service's own protocol. It prints the two settings that make a
 program use it, and runs until Ctrl-C."""
 
+_REPLAY = """\
+Show what a session did that was recorded by Transcriber(record=DIR), then send the
+same audio and commands again, in real time, and print the text that comes now.
+
+The key is taken from CARTESIA_API_KEY; recordings hold none."""
+
 _DEMO = """\
 Watch a recording that ships with this package become text.
 
@@ -64,7 +71,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         metavar="COMMAND",
         required=True,
-        help='one of these three; "cartesia-stt COMMAND --help" says more',
+        help='one of these four; "cartesia-stt COMMAND --help" says more',
     )
 
     def add(
@@ -90,6 +97,7 @@ def make_parser() -> argparse.ArgumentParser:
     command = add("transcribe", _TRANSCRIBE, transcribe.run, end)
     _add_transcribe(command)
     _add_serve(add("serve", _SERVE, serve.run))
+    _add_replay(add("replay", _REPLAY, replay.run, exits.HELP))
     return parser
 
 
@@ -115,17 +123,7 @@ def _add_transcribe(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "-q", "--quiet", action="store_true", help="show neither progress nor notes"
     )
-    whom = command.add_argument_group("service").add_mutually_exclusive_group()
-    whom.add_argument(
-        "--local",
-        action="store_true",
-        help="start a server on this machine for this run: needs no account",
-    )
-    whom.add_argument(
-        "--base-url",
-        metavar="URL",
-        help="default: CARTESIA_BASE_URL, else wss://api.cartesia.ai",
-    )
+    _add_service(command)
     raw = command.add_argument_group("raw samples without a header")
     raw.add_argument("--encoding", metavar="NAME", help="pcm_s16le, pcm_mulaw, ...")
     raw.add_argument("--sample-rate", type=int, metavar="HZ", help="16000, 8000, ...")
@@ -150,4 +148,28 @@ def _add_serve(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="say this instead of listening: JSON like "
         '[[0.5, "Hello"], [1.2, " world"]], seconds of audio and text',
+    )
+
+
+def _add_replay(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "place", metavar="DIR", help="the folder, for its latest recording; or a .jsonl"
+    )
+    command.add_argument(
+        "--show", action="store_true", help="show it, and send nothing"
+    )
+    _add_service(command)
+
+
+def _add_service(command: argparse.ArgumentParser) -> None:
+    whom = command.add_argument_group("service").add_mutually_exclusive_group()
+    whom.add_argument(
+        "--local",
+        action="store_true",
+        help="start a server on this machine for this run: needs no account",
+    )
+    whom.add_argument(
+        "--base-url",
+        metavar="URL",
+        help="default: CARTESIA_BASE_URL, else wss://api.cartesia.ai",
     )

@@ -1,0 +1,333 @@
+"""The flight recorder: what a session sent and heard, kept in two files.
+
+Decides what is written down and how. One file has the exact bytes of all audio
+sent, as a WAV; the other a line of JSON for each thing that went out, came in, or
+was asked for. Nothing that it does, or fails to do, changes the session. Never
+writes a credential.
+
+Each line and each piece of audio goes to the system at once, so that a process that
+is killed leaves all but the sizes in the WAV's header, and readers know such files.
+"""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import json
+import logging
+import os
+import struct
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from attrs import asdict
+
+from ._clock import Clock
+from ._handlers import Handlers
+from ._transport import ServerClosed, Transport
+from ._version import __version__
+from .audio import AudioFormat
+from .errors import CartesiaSTTError, ConfigError
+from .events import Closed
+
+__all__ = ["Recorder", "RecordingTransport"]
+
+_log = logging.getLogger("cartesia_stt_sync")
+
+_numbers = itertools.count(1)
+
+_UNKNOWN = 0xFFFFFFFF
+"""The size of what is not at its end yet, as streamed WAV files have it."""
+
+_TAGS = {
+    "pcm_s16le": 1,
+    "pcm_s32le": 1,
+    "pcm_f16le": 3,
+    "pcm_f32le": 3,
+    "pcm_alaw": 6,
+    "pcm_mulaw": 7,
+}
+
+_FFPLAY = {
+    "pcm_s16le": "s16le",
+    "pcm_s32le": "s32le",
+    "pcm_f32le": "f32le",
+    "pcm_alaw": "alaw",
+    "pcm_mulaw": "mulaw",
+}
+"""What ffplay calls raw samples; it has no name for half floats."""
+
+
+class Recorder:
+    """Writes one session down.
+
+    Args:
+        folder: Where; made if it is not there.
+        wire: What is sent.
+        about: What stands in the first line: where to, and how.
+        secret: Gives the credential, to be taken out of everything.
+        clock: The time.
+
+    Attributes:
+        broken: Called once, with the reason, when nothing more can be written.
+
+    Threads: any; its own lock is a leaf, held for one write.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        wire: AudioFormat,
+        about: Mapping[str, object],
+        *,
+        secret: Callable[[], str],
+        clock: Clock,
+    ) -> None:
+        self._folder = Path(folder)
+        self._wire = wire
+        self._about = about
+        self._secret = secret
+        self._clock = clock
+        self.broken: Callable[[str], None] = _log.warning
+
+        self._lock = threading.Lock()  # guards all below
+        self._lines: BinaryIO | None = None
+        self._audio: BinaryIO | None = None
+        self._name: str | None = None  # of both files; chosen at the first line
+        self._size = 0  # bytes of audio
+        self._began = 0.0
+        self._off = self._over = False
+
+    def begin(self) -> None:
+        """Make the files, if they are not there yet.
+
+        Raises:
+            ConfigError: They cannot be made.
+        """
+        with self._lock:
+            if self._name is not None or self._off:
+                return
+            try:
+                self._make()
+            except OSError as exc:
+                self._off = True
+                raise ConfigError(
+                    f"record: a folder to write to, got {str(self._folder)!r}: "
+                    f"{exc.strerror or exc}"
+                ) from None
+
+    def note(self, event: str, **fields: object) -> None:
+        """Write a line."""
+        self._write(lambda: self._line(event, fields))
+
+    def sent(self, data: bytes) -> None:
+        """Write audio, and a line that says where it stands."""
+
+        def write() -> None:
+            self._line("sent", {"audio": len(data), "at": self._size})
+            assert self._audio is not None
+            self._audio.write(data)
+            self._size += len(data)
+
+        self._write(write)
+
+    def rest(self) -> None:
+        """Let go of the files; whatever else comes opens them again."""
+        with self._lock:
+            self._let_go()
+
+    def end(self) -> None:
+        """Let go of the files for good: what comes late opens them for itself only."""
+        with self._lock:
+            self._over = True
+            self._let_go()
+
+    def listen(self, handlers: Handlers) -> None:
+        """Write down what handlers are told of the session itself, up to its end."""
+        handlers.add("reconnect", lambda plan: self.note("reconnect", **asdict(plan)))
+        handlers.add("finding", lambda found: self.note("finding", **asdict(found)))
+        handlers.add("error", lambda error: self.note("error", **_told(error)))
+        handlers.add("close", self._closed)
+
+    def _closed(self, end: Closed) -> None:
+        self.note("end", error=None if end.error is None else _told(end.error))
+        self.end()
+
+    def _write(self, write: Callable[[], None]) -> None:
+        failure: OSError | None = None
+        with self._lock:
+            if self._off or self._name is None:
+                return
+            try:
+                self._reopen()
+                write()
+                if self._over:
+                    self._let_go()
+            except OSError as exc:
+                self._off, failure = True, exc
+                self._let_go()
+        if failure is not None:
+            self.broken(failure.strerror or str(failure))
+
+    # All below require the lock.
+
+    def _make(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        started = datetime.datetime.now(datetime.timezone.utc)
+        stamp = started.strftime("%Y%m%dT%H%M%S")
+        name = f"{stamp}-{os.getpid()}-{next(_numbers)}"
+        self._lines = self._open(f"{name}.jsonl", "xb")
+        self._audio = self._open(f"{name}.wav", "xb")
+        self._name = name
+        self._began = self._clock.now()
+        self._audio.write(_header(self._wire, None))
+        about = {
+            "library": __version__,
+            "started": started.isoformat(),
+            "monotonic": self._began,
+            "encoding": self._wire.encoding,
+            "sample_rate": self._wire.sample_rate,
+            "audio": f"{name}.wav",
+            "play": f"ffplay {name}.wav",
+            "play_raw": _ffplay(self._wire, name),
+            **self._about,
+        }
+        self._line("begin", about)
+
+    def _open(self, name: str, mode: str) -> BinaryIO:
+        # For this user's eyes only: it is what somebody said.
+        def opener(path: str, flags: int) -> int:
+            return os.open(path, flags, 0o600)
+
+        return open(self._folder / name, mode, buffering=0, opener=opener)  # type: ignore[return-value]  # raw, as asked for
+
+    def _reopen(self) -> None:
+        if self._lines is None:
+            self._lines = self._open(f"{self._name}.jsonl", "ab")
+        if self._audio is None:
+            self._audio = self._open(f"{self._name}.wav", "r+b")
+            self._audio.seek(0, os.SEEK_END)
+
+    def _let_go(self) -> None:
+        if self._audio is not None:
+            with self._audio as audio:
+                try:
+                    audio.seek(0)
+                    audio.write(_header(self._wire, self._size))
+                except OSError as exc:
+                    _log.warning("a recording's header is not up to date: %s", exc)
+        if self._lines is not None:
+            self._lines.close()
+        self._lines = self._audio = None
+
+    def _line(self, event: str, fields: Mapping[str, object]) -> None:
+        at = round(self._clock.now() - self._began, 6)
+        line = json.dumps({"t": at, "event": event, **fields}, default=str)
+        secret = self._secret()
+        if secret:
+            line = line.replace(secret, "***")
+        assert self._lines is not None
+        self._lines.write(line.encode() + b"\n")
+
+
+class RecordingTransport:
+    """A `Transport` that has all that passes through it written down.
+
+    Args:
+        inner: The connection itself.
+        recorder: Who writes.
+    """
+
+    def __init__(self, inner: Transport, recorder: Recorder) -> None:
+        self._inner = inner
+        self._recorder = recorder
+
+    def open(self) -> str | None:
+        """Connect; see `Transport`. The first makes the files."""
+        self._recorder.begin()
+        self._recorder.note("connecting")
+        try:
+            request_id = self._inner.open()
+        except CartesiaSTTError as exc:
+            self._recorder.note("refused", error=_told(exc))
+            raise
+        self._recorder.note("connected", request_id=request_id)
+        return request_id
+
+    def send(self, data: bytes | str) -> None:
+        """Send one message. It is noted first, for its answer may be quick."""
+        if isinstance(data, str):
+            self._recorder.note("sent", text=data)
+        else:
+            self._recorder.sent(data)
+        try:
+            self._inner.send(data)
+        except CartesiaSTTError as exc:
+            self._recorder.note("not sent", error=_told(exc))
+            raise
+
+    def recv(self) -> bytes | ServerClosed:
+        """Wait for the next message."""
+        try:
+            message = self._inner.recv()
+        except CartesiaSTTError as exc:
+            self._recorder.note("lost", error=_told(exc))
+            raise
+        if isinstance(message, ServerClosed):
+            self._recorder.note(
+                "server closed", code=message.code, reason=message.reason
+            )
+        else:
+            text = message.decode("utf-8", "backslashreplace")
+            self._recorder.note("received", text=text)
+        return message
+
+    def abort(self) -> None:
+        """Wake whoever is blocked."""
+        self._inner.abort()
+
+    def close(self) -> None:
+        """Release the socket, and the files until more is to be written."""
+        self._inner.close()
+        self._recorder.rest()
+
+
+def _told(error: Exception) -> dict[str, Any]:
+    return {"type": type(error).__name__, "message": str(error)}
+
+
+def _header(wire: AudioFormat, size: int | None) -> bytes:
+    """A WAV header; ``None`` is a size that is not known yet."""
+    width, tag = wire.frame_bytes, _TAGS[wire.encoding]
+    layout = struct.pack(
+        "<HHIIHHH",
+        tag,
+        1,
+        wire.sample_rate,
+        wire.sample_rate * width,
+        width,
+        8 * width,
+        0,
+    )
+    frames = _UNKNOWN if size is None else min(size // width, _UNKNOWN)
+    body = b"WAVEfmt " + struct.pack("<I", len(layout)) + layout
+    body += b"fact" + struct.pack("<II", 4, frames) + b"data"
+    most = _UNKNOWN - len(body) - 4
+    known = size is not None and size <= most
+    whole = len(body) + 4 + (size or 0) if known else _UNKNOWN
+    data = (size or 0) if known else _UNKNOWN
+    return b"RIFF" + struct.pack("<I", whole) + body + struct.pack("<I", data)
+
+
+def _ffplay(wire: AudioFormat, name: str) -> str:
+    """The line that plays the samples without a look at the header."""
+    kind = _FFPLAY.get(wire.encoding)
+    if kind is None:
+        return "no player knows half floats; cartesia-stt replay sends them again"
+    skip = len(_header(wire, None))
+    return (
+        f"tail -c +{skip + 1} {name}.wav | "
+        f"ffplay -f {kind} -ar {wire.sample_rate} -ch_layout mono -"
+    )

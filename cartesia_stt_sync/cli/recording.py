@@ -1,0 +1,214 @@
+"""A session that was written down by ``Transcriber(record=...)``, read back.
+
+Decides which of a folder's recordings is meant, what its lines look like to a
+person, and what would have to be sent to say the same once more. Sends nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import attrs
+
+from cartesia_stt_sync import AudioFormat, ConfigError, WavReader
+
+from .exits import FileError
+
+__all__ = ["Recording", "find", "load"]
+
+_REPEATED = {"keyterm": "keyterms", "language_hint": "language_hints"}
+_NUMBERS = {"sample_rate": int, "min_volume": float, "max_silence_duration_secs": float}
+_PLAIN = ("model", "encoding", "language")
+
+_WIDE = 400
+"""How much of a message is shown, in characters."""
+
+
+@attrs.frozen
+class Recording:
+    """What the two files of a session hold.
+
+    Attributes:
+        path: The lines' file.
+        lines: One object for each thing that happened, in order.
+        audio: All samples that were sent.
+        format: What they are.
+    """
+
+    path: Path
+    lines: tuple[dict[str, Any], ...]
+    audio: bytes
+    format: AudioFormat
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """The first line: where to, when, and how to play it."""
+        return self.lines[0]
+
+    def options(self) -> dict[str, Any]:
+        """The arguments of a `Transcriber` that asks for the same."""
+        found: dict[str, Any] = {"language": None}
+        for name, values in parse_qs(urlsplit(str(self.about["url"])).query).items():
+            if name in _REPEATED:
+                found[_REPEATED[name]] = tuple(values)
+            elif name in _NUMBERS:
+                found[name] = _NUMBERS[name](values[0])
+            elif name in _PLAIN:
+                found[name] = values[0]
+            else:
+                found.setdefault("extra_query", {})[name] = values[0]
+        return found
+
+    def text(self) -> str:
+        """The finals that came, joined; with what a replay made come twice."""
+        return "".join(
+            event["text"]
+            for event in map(_event, self.lines)
+            if event.get("type") == "transcript" and event.get("is_final") is True
+        )
+
+    def steps(self) -> list[bytes | str]:
+        """Audio and commands as they were sent, each once.
+
+        What a reconnect sent again stands where it was sent last.
+        """
+        steps: list[_Step] = []
+        unanswered, filler = 0, False
+        for line in self.lines:
+            event = line.get("event")
+            if event == "reconnect":
+                _take_back(steps, float(line["replay_seconds"]), unanswered, self.rate)
+                unanswered = 0
+            elif event == "silence":
+                filler = True
+            elif event == "sent" and "audio" in line:
+                at = int(line["at"])
+                steps.append(_Step(self.audio[at : at + int(line["audio"])], filler))
+                filler = False
+            elif event == "sent":
+                steps.append(_Step(str(line["text"])))
+                unanswered += line["text"] == "finalize"
+            elif _event(line).get("type") == "flush_done":
+                unanswered = max(0, unanswered - 1)
+        return [step.what for step in steps]
+
+    @property
+    def rate(self) -> int:
+        """Bytes a second."""
+        return self.format.frame_bytes * self.format.sample_rate
+
+    def shown(self) -> Iterator[str]:
+        """The time line, a line of text each; audio in a row is one."""
+        count = size = 0
+        since = 0.0
+        for line in (*self.lines, {"event": "", "t": 0.0}):
+            if line.get("event") == "sent" and "audio" in line:
+                since = since if count else float(line["t"])
+                count, size = count + 1, size + int(line["audio"])
+                continue
+            if count:
+                yield f"{since:9.3f}  ->  {count} x audio, {size / self.rate:.2f} s"
+                count = size = 0
+            if line["event"] not in ("", "silence"):
+                yield f"{float(line['t']):9.3f}  {_shown(line)}"
+
+
+@attrs.frozen
+class _Step:
+    what: bytes | str
+    filler: bool = False  # silence that the library put in
+
+
+def _take_back(steps: list[_Step], seconds: float, finalizes: int, rate: int) -> None:
+    """Drop what was sent again on the next connection."""
+    size = round(seconds * rate)
+    while steps and (size > 0 or finalizes > 0 or steps[-1].what == "close"):
+        step = steps[-1]
+        if isinstance(step.what, str):
+            finalizes -= step.what == "finalize"
+        elif size <= 0 and not step.filler:
+            return
+        elif not step.filler and len(step.what) > size:
+            steps[-1] = _Step(step.what[: len(step.what) - size])
+            return
+        elif not step.filler:
+            size -= len(step.what)
+        steps.pop()
+
+
+def _event(line: dict[str, Any]) -> dict[str, Any]:
+    """The message that a line holds; empty where it is none."""
+    if line.get("event") != "received":
+        return {}
+    try:
+        event = json.loads(str(line["text"]))
+    except (ValueError, RecursionError):
+        return {}
+    return event if isinstance(event, dict) else {}
+
+
+def _shown(line: dict[str, Any]) -> str:
+    event = str(line["event"])
+    if event == "received":
+        return f"<-  {str(line['text'])[:_WIDE]}"
+    if event == "sent":
+        return f"->  {line['text']}"
+    rest = {k: v for k, v in line.items() if k not in ("t", "event") and v is not None}
+    said = ", ".join(f"{name} {_value(value)}" for name, value in rest.items())
+    return f"    {event}{': ' if said else ''}{said}"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, dict):
+        return f"{value.get('type')}: {value.get('message')}"
+    return str(value)
+
+
+def find(place: str) -> tuple[Path, int]:
+    """Find the recording that is meant.
+
+    Args:
+        place: A folder, of which it is the latest; or the ``.jsonl`` itself.
+
+    Returns:
+        Its path, and how many others the folder has.
+
+    Raises:
+        FileError: There is none.
+    """
+    path = Path(place)
+    if path.is_file():
+        return path, 0
+    found = sorted(path.glob("*.jsonl"), key=lambda file: file.stat().st_mtime)
+    if not found:
+        raise FileError(
+            f"{place}: a folder given as Transcriber(record=...), or a .jsonl in one; "
+            "there is no recording here"
+        )
+    return found[-1], len(found) - 1
+
+
+def load(path: Path) -> Recording:
+    """Read a recording; one that was cut short gives what it has.
+
+    Raises:
+        FileError: It is none.
+        OSError: It cannot be read.
+    """
+    lines = []
+    for line in path.read_bytes().splitlines():
+        try:
+            lines.append(json.loads(line))
+        except ValueError:
+            break  # the last of a process that was killed while it wrote
+    if not lines or not isinstance(lines[0], dict) or lines[0].get("event") != "begin":
+        raise FileError(f"{path}: not a recording made by Transcriber(record=...)")
+    try:
+        with WavReader(path.with_suffix(".wav")) as wav:
+            return Recording(path, tuple(lines), b"".join(wav), wav.format)
+    except ConfigError as exc:
+        raise FileError(f"{path.with_suffix('.wav')}: {exc}") from None

@@ -1,0 +1,221 @@
+"""``cartesia-stt replay``: shown, and sent once more."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cartesia_stt_sync import Transcriber
+from cartesia_stt_sync.cli import exits, main
+from cartesia_stt_sync.cli.exits import FileError
+from cartesia_stt_sync.cli.recording import find, load
+from cartesia_stt_sync.server import LocalServer
+
+from .conftest import KEY
+
+WIDTH = 2
+
+
+def written(folder: Path, lines: list[dict[str, Any]], audio: bytes = b"") -> Path:
+    """A recording of these lines, at 1,000 Hz."""
+    begin = {"t": 0.0, "event": "begin", "url": "wss://x/y?model=m&sample_rate=1000"}
+    path = folder / "r.jsonl"
+    all_lines = [{"t": 0.5, **line} for line in [begin, *lines]]
+    path.write_text("".join(json.dumps(line) + "\n" for line in all_lines))
+    head = b"WAVEfmt \x10\0\0\0\1\0\1\0\xe8\3\0\0\xd0\7\0\0\2\0\x10\0data"
+    size = len(audio).to_bytes(4, "little")
+    path.with_suffix(".wav").write_bytes(b"RIFF\xff\xff\xff\xff" + head + size + audio)
+    return path
+
+
+def sent(audio: bytes, at: int) -> dict[str, Any]:
+    """A line for audio."""
+    return {"event": "sent", "audio": len(audio), "at": at}
+
+
+def record(server: LocalServer, folder: Path) -> None:
+    """A session of half a second, with a finalize in the middle."""
+    with Transcriber(
+        base_url=server.base_url,
+        api_key=KEY,
+        record=folder,
+        language="de",
+        keyterms=["Acme", "two words"],
+    ) as t:
+        t.feed(b"\1\2" * 4800)
+        t.finalize().result(5)
+        t.feed(b"\3\4" * 3200)
+
+
+@pytest.mark.usefixtures("account")
+def test_shown_and_sent_again(
+    server: LocalServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same audio and commands bring the same text."""
+    record(server, tmp_path)
+    assert main(["replay", str(tmp_path)]) == exits.OK
+    out = capsys.readouterr().out
+    assert "text:     Hello world." in out
+    assert "now:      Hello world." in out
+    assert "->  finalize" in out
+    assert "x audio" in out
+    assert '<-  {"type": "flush_done"' in out
+    assert "play it:  ffplay " in out
+    assert KEY not in out
+
+
+def test_what_is_asked_for_again(server: LocalServer, tmp_path: Path) -> None:
+    """Every parameter of the recorded session, and all of its audio."""
+    record(server, tmp_path)
+    recording = load(find(str(tmp_path))[0])
+    options = recording.options()
+    assert options == {
+        "model": "ink-2",
+        "language": "de",
+        "encoding": "pcm_s16le",
+        "sample_rate": 16000,
+        "keyterms": ("Acme", "two words"),
+    }
+    Transcriber(api_key=KEY, **options)
+    steps = recording.steps()
+    assert [step for step in steps if isinstance(step, str)] == ["finalize", "close"]
+    before = b"".join(
+        s for s in steps[: steps.index("finalize")] if isinstance(s, bytes)
+    )
+    assert before == b"\1\2" * 4800
+    audio = b"".join(step for step in steps if isinstance(step, bytes))
+    assert audio == b"\1\2" * 4800 + b"\3\4" * 3200
+
+
+def test_show_sends_nothing(
+    server: LocalServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without an account, too."""
+    record(server, tmp_path)
+    assert main(["replay", "--show", str(tmp_path)]) == exits.OK
+    assert "now:" not in capsys.readouterr().out
+
+
+def test_local(
+    server: LocalServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a server of its own; two tones are no words."""
+    record(server, tmp_path)
+    (path,) = tmp_path.glob("*.jsonl")
+    assert main(["replay", "--local", str(path)]) == exits.OK
+    assert "now:      " in capsys.readouterr().out
+
+
+def test_the_latest_of_several(
+    server: LocalServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder of many says which one it is."""
+    for _ in range(2):
+        record(server, tmp_path)
+    main(["replay", "--show", str(tmp_path)])
+    assert capsys.readouterr().out.splitlines()[0].endswith(".jsonl, the latest of 2")
+
+
+class TestSteps:
+    """What is sent again, after a session that was connected more than once."""
+
+    a, b, c = b"a" * 200, b"b" * 200, b"c" * 200  # 0.1 s each
+
+    def test_each_once(self, tmp_path: Path) -> None:
+        """Audio that a reconnect sent again stands where it was sent last."""
+        path = written(
+            tmp_path,
+            [
+                sent(self.a, 0),
+                sent(self.b, 200),
+                {"event": "reconnect", "replay_seconds": 0.1},
+                sent(self.b, 400),
+                sent(self.c, 600),
+                {"event": "sent", "text": "close"},
+            ],
+            self.a + self.b + self.b + self.c,
+        )
+        assert load(path).steps() == [self.a, self.b, self.c, "close"]
+
+    def test_half_a_chunk(self, tmp_path: Path) -> None:
+        """The replay may begin inside of one."""
+        path = written(
+            tmp_path,
+            [
+                sent(self.a, 0),
+                {"event": "reconnect", "replay_seconds": 0.05},
+                sent(self.a[100:], 200),
+            ],
+            self.a + self.a[100:],
+        )
+        assert load(path).steps() == [self.a[:100], self.a[100:]]
+
+    def test_commands_and_silence(self, tmp_path: Path) -> None:
+        """An unanswered finalize is sent again, too; silence put in is not."""
+        filler = bytes(200)
+        answered = {"event": "received", "text": '{"type": "flush_done"}'}
+        finalize = {"event": "sent", "text": "finalize"}
+        path = written(
+            tmp_path,
+            [
+                sent(self.a, 0),
+                finalize,
+                answered,
+                sent(self.b, 200),
+                finalize,
+                {"event": "silence"},
+                sent(filler, 400),
+                {"event": "sent", "text": "close"},
+                {"event": "reconnect", "replay_seconds": 0.1},
+                sent(self.b, 600),
+                finalize,
+                answered,
+                {"event": "sent", "text": "close"},
+            ],
+            self.a + self.b + filler + self.b,
+        )
+        assert load(path).steps() == [
+            self.a,
+            "finalize",
+            self.b,
+            "finalize",
+            "close",
+        ]
+
+
+class TestFiles:
+    """Folders and files that are none, or not whole."""
+
+    def test_nothing_there(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """An empty folder says what was expected."""
+        assert main(["replay", str(tmp_path)]) == exits.FILE
+        assert "there is no recording here" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("text", ["", "no json", "[1]", '{"event": "sent"}'])
+    def test_another_file(self, text: str, tmp_path: Path) -> None:
+        """So does a file of another kind."""
+        path = tmp_path / "x.jsonl"
+        path.write_text(text)
+        with pytest.raises(FileError, match="not a recording"):
+            load(path)
+
+    def test_no_wav(self, tmp_path: Path) -> None:
+        """Lines beside which there is no audio of theirs."""
+        path = written(tmp_path, [])
+        path.with_suffix(".wav").write_bytes(b"RIFFnothing")
+        with pytest.raises(FileError, match=r"r\.wav"):
+            load(path)
+
+    def test_cut_short(self, tmp_path: Path) -> None:
+        """A process that was killed left half a line: the rest is shown."""
+        path = written(tmp_path, [{"event": "received", "text": "{"}, sent(b"ab", 0)])
+        path.write_text(path.read_text() + '{"t": 1.0, "eve')
+        recording = load(path)
+        assert len(recording.lines) == 3
+        assert recording.text() == ""
+        assert list(recording.shown())[-1] == "    0.500  ->  1 x audio, 0.00 s"
