@@ -87,6 +87,7 @@ ARGUMENTS = {
     "proxy": "env",
     "ssl_context": None,
     "max_message": 1 << 20,
+    "record": None,
     "on_final": None,
     "on_partial": None,
     "on_event": None,
