@@ -27,6 +27,7 @@ from .errors import (
     ConnectError,
     ConnectionLost,
     DrainTimeout,
+    ProtocolError,
 )
 from .events import (
     Closed,
@@ -41,6 +42,13 @@ from .events import (
 from .transcript import Assembler
 
 __all__ = ["Core"]
+
+_MOST_TEXT = 8 << 20
+_MOST_TEXT_A_SECOND = 16 << 10
+"""Bytes of final transcripts that are kept, and as many more for each second of audio.
+
+Nobody speaks so fast: these guard the memory against a server gone wrong.
+"""
 
 
 class Core:
@@ -84,6 +92,7 @@ class Core:
         self._seam = Seam(max_replay)
         self._pending = 0  # finalizes without an answer
         self._sent_at: deque[float] = deque()  # those of them on the wire
+        self._text_bytes = 0  # of final transcripts, as they came
         self._loss: CartesiaSTTError | None = None
         self._replay = 0.0  # seconds, after that loss
         self._close_frame: tuple[int, str] | None = None
@@ -222,8 +231,13 @@ class Core:
             self.session.ours(Ours.CLOSE)  # closed by the caller in the meantime
         return True
 
-    def take_in(self, event: Event, now: float) -> list[Call]:
+    def take_in(self, event: Event, now: float, size: int = 0) -> list[Call]:
         """Let an event change the state.
+
+        Args:
+            event: What came.
+            now: The time.
+            size: Bytes of its message.
 
         Returns:
             Which handlers are to be called with what, in order.
@@ -234,6 +248,8 @@ class Core:
         self.counters.request_id = event.request_id or self.counters.request_id
         self._attempts.answered()
         if isinstance(event, Transcript):
+            if event.is_final and not self._room_for(size):
+                return []
             event = self._transcript(event)
         elif isinstance(event, FlushDone):
             self._flush_done(now)
@@ -355,6 +371,21 @@ class Core:
             self._seam.note(event.text, placed=bool(event.duration or end))
         return event
 
+    def _room_for(self, size: int) -> bool:
+        """Take so many bytes of final text, or end the session for it."""
+        self._text_bytes += size
+        seconds = self.outbox.seconds(self.outbox.wire_bytes)
+        most = _MOST_TEXT + round(seconds * _MOST_TEXT_A_SECOND)
+        if self._text_bytes <= most:
+            return True
+        self.fail(
+            ProtocolError(
+                f"the server sent more than {most:,} bytes of final transcripts for "
+                f"{seconds:.1f} s of audio; the text so far is kept"
+            )
+        )
+        return False
+
     def _flush_done(self, now: float) -> None:
         self.session.from_server(FromServer.FLUSH_DONE)
         if not self.outbox.flushed():
@@ -368,7 +399,8 @@ class Core:
         self._answer(self.assembler.end_utterance())
 
     def _done(self, now: float) -> None:
-        self.session.from_server(FromServer.DONE)
+        if not self.session.from_server(FromServer.DONE):
+            return  # of a connection that is lost already
         if self.session.state is State.CLOSED:
             self.meters.answered.add(now - self.drain.sent)
             self._answer_rest(None)

@@ -11,6 +11,7 @@ ends any part of it at once. Only the look-up of a name can be neither timed nor
 
 from __future__ import annotations
 
+import _socket
 import logging
 import re
 import socket
@@ -29,7 +30,7 @@ from ._version import __version__
 from .endpoints import is_loopback
 from .errors import ConfigError, ConnectError
 
-__all__ = ["Dialer", "check_ssl_context", "default_ssl_context"]
+__all__ = ["Dialer", "check_ssl_context", "default_ssl_context", "shut_down"]
 
 
 @cache
@@ -40,6 +41,23 @@ def default_ssl_context() -> ssl.SSLContext:
     each connection.
     """
     return ssl.create_default_context()
+
+
+def shut_down(sock: socket.socket) -> None:
+    """Wake all who wait for a socket; one that is not connected is left alone.
+
+    By its descriptor alone: `SSLSocket.shutdown` would also drop the SSL object, and
+    a thread about to write would go on in the clear; and the classes that gevent and
+    eventlet put in place of the standard ones do not all have the method.
+    """
+    try:
+        bare = _socket.socket(fileno=sock.fileno())
+        try:
+            bare.shutdown(socket.SHUT_RDWR)
+        finally:
+            bare.detach()
+    except (OSError, ValueError):  # a descriptor of -1 is a ValueError
+        return  # it was not connected any more, so nobody can be waiting
 
 
 class _Redact(logging.Filter):
@@ -55,19 +73,32 @@ class _Redact(logging.Filter):
 logging.getLogger("websocket").addFilter(_Redact())
 
 
-class _Deadlined:
-    """A socket whose waits share one deadline; as much of one as a handshake needs."""
+_MOST_ANSWER = 1 << 18
+"""Bytes that a server may answer the handshake with, headers and body."""
+
+
+class _Guarded:
+    """As much of a socket as a handshake needs, with limits to the server's answer.
+
+    All its waits share one deadline, and no header makes it take memory: a length
+    that the server claims is only believed as far as `_MOST_ANSWER`.
+    """
 
     def __init__(self, sock: socket.socket, left: Callable[[], float | None]) -> None:
         self._sock = sock
         self._left = left
+        self._room = _MOST_ANSWER
 
     def gettimeout(self) -> float | None:
         return self._left()
 
     def recv(self, size: int) -> bytes:
         self._sock.settimeout(self._left())
-        return self._sock.recv(size)
+        data = self._sock.recv(min(size, self._room))
+        self._room -= len(data)
+        if not self._room:
+            raise OSError("the server's answer to the handshake has no end")
+        return data
 
     def send(self, data: bytes) -> int:
         self._sock.settimeout(self._left())
@@ -151,10 +182,7 @@ class Dialer:
         with self._lock:
             self._aborted = True
             if self._sock is not None:
-                try:
-                    socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
-                except OSError:
-                    return  # not connected yet, and closed already
+                shut_down(self._sock)
 
     def _left(self) -> float | None:
         """Seconds to the deadline.
@@ -207,7 +235,7 @@ class Dialer:
             sock = secured
         ws.connect(  # type: ignore[no-untyped-call]  # websocket-client has few types
             self._url,
-            socket=_Deadlined(sock, self._left),
+            socket=_Guarded(sock, self._left),
             header=[f"{name}: {value}" for name, value in self._headers().items()]
             + [f"User-Agent: cartesia-stt-sync/{__version__}"],
             suppress_origin=True,

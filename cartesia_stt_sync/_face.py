@@ -192,8 +192,8 @@ class Face:
     def events(self) -> Iterator[Event]:
         """Iterate over every event from this call on; ends with the session.
 
-        Holds 1,000 events for a slow reader, then drops the oldest provisional
-        transcripts first; ``stats.dropped_events`` counts them.
+        Holds 1,000 events or 16 MiB of them for a slow reader, then drops the oldest
+        provisional transcripts first; ``stats.dropped_events`` counts them.
 
         Raises:
             CartesiaSTTError: While iterating, after the last event: what the

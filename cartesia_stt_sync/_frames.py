@@ -111,8 +111,6 @@ class FrameReader:
             if fin and self._opcode is None:
                 return Frame(opcode, payload)
             self._message += payload
-            if len(self._message) > self._max:
-                raise self._too_large(len(self._message))
             self._opcode = self._opcode or opcode
             if fin:
                 whole = Frame(self._opcode, bytes(self._message))
@@ -132,8 +130,10 @@ class FrameReader:
             if len(buffer) < begin:
                 return None
             (size,) = struct.unpack_from(layout, buffer, 2)
-        if size > self._max:
-            raise self._too_large(size)
+        # Of a fragment with those before it: refused before it is waited for.
+        whole = size if opcode & _CONTROL else size + len(self._message)
+        if whole > self._max:
+            raise self._too_large(whole)
         if len(buffer) < begin + size:
             return None
         payload = bytes(memoryview(buffer)[begin : begin + size])

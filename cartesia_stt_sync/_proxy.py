@@ -103,13 +103,23 @@ def tunnel(
             raise ConnectionError("the proxy gave no whole answer")
     status = answer.split(b"\r\n")[0].decode("latin-1").split(" ", 2)
     if len(status) < 2 or status[1] != "200":
-        raise ConnectionError(f"the proxy refused: {' '.join(status)[:80]}")
+        said = " ".join(status)
+        for secret in filter(None, _secrets(proxy)):  # one that repeats what it got
+            said = said.replace(secret, "***")
+        raise ConnectionError(f"the proxy refused: {said[:80]}")
 
 
 def _login(proxy: str) -> list[str]:
     """The header for the user that a proxy's URL names, if it names one."""
+    _, token = _secrets(proxy)
+    return [f"Proxy-Authorization: Basic {token}"] if token else []
+
+
+def _secrets(proxy: str) -> tuple[str, str]:
+    """The password of a proxy's URL, and what it becomes in a header."""
     parts = urlsplit(proxy)
     if not parts.username:
-        return []
-    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return [f"Proxy-Authorization: Basic {b64encode(pair.encode()).decode()}"]
+        return "", ""
+    password = unquote(parts.password or "")
+    pair = f"{unquote(parts.username)}:{password}"
+    return password, b64encode(pair.encode()).decode()

@@ -64,14 +64,14 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     """
     wait = headers.get("retry-after", "")
     if wait.isascii() and wait.isdecimal():
-        return float(wait)
+        return float(wait) if len(wait) < 10 else None  # 30 years are no advice
     # Imported only here: it brings a dozen modules for a form that is rare.
     from email.utils import parsedate_to_datetime
 
     try:
         until = parsedate_to_datetime(wait)
         seconds = (until - parsedate_to_datetime(headers["date"])).total_seconds()
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
     return max(0.0, seconds)
 

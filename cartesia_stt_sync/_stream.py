@@ -348,11 +348,12 @@ class Stream:
             if isinstance(message, ServerClosed):
                 core.server_closed(message.code, message.reason)
                 return []
-            calls = core.take_in(parse(message), self.now())
+            size = len(message)
+            calls = core.take_in(parse(message), self.now(), size)
             for kind, event in calls:
                 if kind == "event":
                     for iterator in self._iterators:
-                        core.counters.dropped_events += iterator.put(event)  # type: ignore[arg-type]  # an Event
+                        core.counters.dropped_events += iterator.put(event, size)  # type: ignore[arg-type]  # an Event
             return calls
 
     def fail(self, error: CartesiaSTTError) -> None:

@@ -32,7 +32,7 @@ from typing import Protocol
 
 import attrs
 
-from ._dial import Dialer
+from ._dial import Dialer, shut_down
 from ._frames import (
     BINARY,
     CLOSE,
@@ -123,7 +123,9 @@ class WebsocketTransport:
             ConnectError: Refused, unreachable, not trusted, too slow or aborted.
         """
         sock, request_id = self._dialer.dial()
-        sock.settimeout(0)  # from here on every wait is our own
+        # From here on every wait is our own. Not settimeout(0), which under eventlet
+        # is a time-out at once.
+        sock.setblocking(False)
         if self._io_timeout is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
             # A peer that vanishes is found by what it does not acknowledge, long
             # before the buffers are full.
@@ -132,7 +134,7 @@ class WebsocketTransport:
         with self._life:
             self._sock = sock
             if self._aborted:
-                _shutdown(sock)
+                shut_down(sock)
         return request_id
 
     def send(self, data: bytes | str) -> None:
@@ -181,7 +183,7 @@ class WebsocketTransport:
         with self._life:
             self._aborted = True
             if self._sock is not None:
-                _shutdown(self._sock)
+                shut_down(self._sock)
 
     def close(self) -> None:
         """Release the socket, once no thread writes any more."""
@@ -254,6 +256,8 @@ class WebsocketTransport:
                 raise _lost("sending", exc) from None
             else:
                 data = data[sent:]
+                if not sent:  # gevent's word for SSLWantWriteError
+                    self._wait_to_write(sock, deadline)
 
     def _wait_to_write(
         self, sock: socket.socket, deadline: float | None, *, read: bool = False
@@ -298,18 +302,6 @@ def _echo(code: int) -> int:
 
 def _lost(doing: str, exc: OSError) -> ConnectionLost:
     return ConnectionLost(f"the connection broke while {doing}: {exc}")
-
-
-def _shutdown(sock: socket.socket) -> None:
-    """Wake all who wait for the socket.
-
-    Not `SSLSocket.shutdown`: that also drops the SSL object, and a thread about
-    to write would go on in the clear.
-    """
-    try:
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)
-    except OSError:
-        return  # it was not connected any more, so nobody can be waiting
 
 
 def _wait(sock: socket.socket, read: bool, seconds: float | None) -> None:

@@ -137,7 +137,7 @@ def iterate_finals(stream: Watched, keep: object) -> Iterator[Transcript]:
 
 
 class EventIterator(Iterator[Event]):
-    """Every event from its making on, bounded.
+    """Every event from its making on, bounded in number and in bytes.
 
     Full, it drops the oldest provisional transcript: the next one replaces it
     anyway. Only where none is left does it drop the oldest event.
@@ -147,26 +147,43 @@ class EventIterator(Iterator[Event]):
     """
 
     limit = 1000
+    limit_bytes = 16 << 20
 
     def __init__(self, stream: Watched, keep: object) -> None:
         self._stream = stream
         self._keep = keep
-        self._events: deque[Event] = deque()
+        self._events: deque[tuple[Event, int]] = deque()
+        self._bytes = 0
         self.dropped = 0
 
-    def put(self, event: Event) -> bool:
-        """Add an event; tell whether one had to go. Requires the stream's lock."""
-        full = len(self._events) >= self.limit
-        if full:
-            self.dropped += 1
-            for index, old in enumerate(self._events):
-                if isinstance(old, Transcript) and not old.is_final:
-                    del self._events[index]
-                    break
-            else:
-                self._events.popleft()
-        self._events.append(event)
-        return full
+    def put(self, event: Event, size: int) -> int:
+        """Add an event; return how many had to go. Requires the stream's lock.
+
+        Args:
+            event: The latest.
+            size: Bytes of its message.
+        """
+        before = self.dropped
+        while self._events and (
+            len(self._events) >= self.limit or self._bytes + size > self.limit_bytes
+        ):
+            self._drop_one()
+        self._events.append((event, size))
+        self._bytes += size
+        return self.dropped - before
+
+    def _drop_one(self) -> None:
+        oldest = next(
+            (
+                index
+                for index, (event, _) in enumerate(self._events)
+                if isinstance(event, Transcript) and not event.is_final
+            ),
+            0,
+        )
+        self._bytes -= self._events[oldest][1]
+        del self._events[oldest]
+        self.dropped += 1
 
     def __iter__(self) -> EventIterator:
         return self
@@ -179,7 +196,9 @@ class EventIterator(Iterator[Event]):
                 refuse_iterating(stream.is_current_thread())
                 stream.wait()
             if self._events:
-                return self._events.popleft()
+                event, size = self._events.popleft()
+                self._bytes -= size
+                return event
             error = stream.error
         if error is not None:
             raise fresh(error)

@@ -224,11 +224,16 @@ def dump(event: Event) -> str:
         event: Any event but a `Malformed`.
 
     Returns:
-        The JSON text; attributes that are ``None`` are left out.
+        The JSON text; attributes that are ``None`` are left out, and go before
+        fields of the same name in ``extra``.
     """
-    fields = attrs.asdict(event, filter=lambda _, value: value is not None)
+    fields = attrs.asdict(
+        event, recurse=False, filter=lambda _, value: value is not None
+    )
     extra = fields.pop("extra")
-    return json.dumps({"type": event.type, **fields, **extra})
+    if isinstance(event, Transcript) and event.words is not None:
+        fields["words"] = [attrs.asdict(word) for word in event.words]
+    return json.dumps({"type": event.type, **extra, **fields})
 
 
 class _Missing(Exception):

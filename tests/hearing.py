@@ -1,6 +1,6 @@
 """A recogniser for tests that hears numbers: what was lost, or came twice, shows.
 
-Each word is a quarter of a second of one sample value, and its text is that number.
+Each word is a stretch of audio of one sample value, and its text is that number.
 So the text of a session that lost nothing and said nothing twice is " 1 2 3 4 ...",
 whatever became of its connections. Pure: bytes in, events out.
 """
@@ -13,14 +13,14 @@ from cartesia_stt_sync.events import Event, FlushDone, Transcript, Word
 
 RATE = 16000
 LENGTH = RATE // 4
-"""Samples of a word."""
+"""Samples of a word, if nothing else is said."""
 
 
-def spoken(first: int, last: int) -> bytes:
+def spoken(first: int, last: int, length: int = LENGTH) -> bytes:
     """The words from ``first`` to ``last``, as audio."""
     samples = array("h")
     for number in range(first, last + 1):
-        samples.extend([number] * LENGTH)
+        samples.extend([number] * length)
     return samples.tobytes()
 
 
@@ -36,9 +36,13 @@ class Hearer:
         placed: How finals say where they are: by ``"duration"``, ``"words"``,
             ``"both"``, or not at all (``"neither"``).
         a_final: Words in a final that comes unasked; 0: none does.
+        length: Samples of a word.
     """
 
-    def __init__(self, placed: str = "duration", a_final: int = 1) -> None:
+    def __init__(
+        self, placed: str = "duration", a_final: int = 1, length: int = LENGTH
+    ) -> None:
+        self._length = length
         self._placed = placed
         self._a_final = a_final
         self._position = 0  # samples heard
@@ -53,7 +57,7 @@ class Hearer:
         at = 0
         while at < len(samples):
             number = samples[at]
-            run = _run(samples, at)
+            run = _run(samples, at, self._length)
             if number:
                 said += self._hear(number, run)
             self._position += run
@@ -65,7 +69,7 @@ class Hearer:
         if number != self._word:
             # Half a word is not heard, as at the beginning of a connection.
             self._word, self._heard, self._begin = number, 0, self._position
-        missing = LENGTH - self._heard
+        missing = self._length - self._heard
         self._heard += run
         if not 0 < missing <= run:
             return []
@@ -95,9 +99,9 @@ class Hearer:
         return [said]
 
 
-def _run(samples: array[int], at: int) -> int:
+def _run(samples: array[int], at: int, step: int) -> int:
     """How many samples from there on are the same; quick for long runs."""
-    end, step = at + 1, LENGTH
+    end = at + 1
     while step:
         if samples[end : end + step] == array("h", [samples[at]] * step):
             end += step

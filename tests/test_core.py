@@ -838,6 +838,19 @@ class TestLoss:
             attempt=2, delay=7.0, replay_seconds=0.0
         )
 
+    def test_done_of_a_connection_that_is_lost(self) -> None:
+        """What was still on the way of the old one ends nothing on the new one."""
+        rig = Rig()
+        rig.finalize()
+        rig.run()
+        rig.core.lost(lost())
+        rig.hear(Done())
+        rig.core.connected(None, rig.now)
+        rig.run()
+        rig.hear(FlushDone())
+        rig.core.abort()
+        assert rig.answers() == [""]
+
     def test_noticed_twice(self) -> None:
         """The other thread, or the close frame behind it, notes the same loss."""
         rig = Rig()
@@ -1123,6 +1136,31 @@ class TestEvents:
         assert rig.core.counters.events == 2
         assert rig.core.assembler.text == "a"
 
+    def test_text_without_end(self) -> None:
+        """More than anybody could have said ends the session; what came is kept."""
+        rig = Rig()
+        rig.feed(SECOND)
+        rig.run(1.0)
+        size = 1 << 20
+        for _ in range(8):
+            assert rig.core.take_in(final("x"), rig.now, size)
+        assert not rig.core.take_in(final("y"), rig.now, size)
+        assert isinstance(rig.core.error, ProtocolError)
+        assert "more than 8,404,992 bytes of final transcripts for 1.0 s" in str(
+            rig.core.error
+        )
+        assert rig.core.assembler.text == "x" * 8
+
+    def test_much_text(self) -> None:
+        """A fast speaker's day is far from that; provisional text is not kept."""
+        rig = Rig(chunk=None)
+        for _ in range(600):
+            rig.feed(SECOND)
+            rig.run(1.0)
+            rig.core.take_in(partial("x"), rig.now, 1 << 20)
+            rig.core.take_in(final("x"), rig.now, 10_000)
+        assert rig.core.error is None
+
     def test_request_id(self) -> None:
         """The last that was named is kept for support."""
         rig = Rig(open=False)
@@ -1178,6 +1216,45 @@ class TestEvents:
         rig.hear(final(""))
         rig.run(60.0)
         assert rig.kinds().count("silence") == silence
+
+
+class TestClock:
+    """A clock that jumps, as when a machine wakes up."""
+
+    def test_forward(self) -> None:
+        """Audio that has waited goes out at pace; an idle hour is one keep-alive."""
+        rig = Rig(catch_up=0.5, keep_alive=60.0)
+        for _ in range(3):
+            rig.feed(SECOND)
+        rig.run(0.5)
+        sent = len(rig.sent)
+        rig.now += 3600.0
+        rig.run()
+        # 0.5 s catch up, and the two chunks of slack that the outbox promises.
+        assert len(rig.sent) - sent <= 0.5 / CHUNK + 2
+        rig.run(5.0)
+        audio = b"".join(send.data for send in rig.sent)
+        assert audio == 3 * SECOND
+        rig.now += 3600.0
+        rig.run()
+        assert rig.kinds().count("silence") == 1
+
+    def test_forward_in_the_drain(self) -> None:
+        """The time is over, as the clock says; and what waits is told so."""
+        rig = closing(Rig())
+        rig.now += 3600.0
+        rig.run()
+        assert isinstance(rig.core.error, DrainTimeout)
+
+    def test_backward(self) -> None:
+        """A clock that runs back, which none should, sends nothing twice."""
+        rig = Rig()
+        rig.feed(SECOND)
+        rig.run(0.5)
+        rig.now -= 3600.0
+        rig.run()
+        rig.run(3605.0)
+        assert b"".join(send.data for send in rig.sent) == SECOND
 
 
 class TestFeeding:

@@ -435,3 +435,22 @@ def test_what_is_not_from_the_wire() -> None:
     told = Reconnecting(attempt=1, delay=0.5, replay_seconds=2.0)
     assert not isinstance(told, Event)
     assert (Closed().code, Closed().reason, Closed().error) == (None, "", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "value"),
+    [
+        ('{"type":"error","message":5,"error":"x"}', "message", "x"),
+        ('{"type":"error","message":"m","status_code":"x","code":5}', "status_code", 5),
+    ],
+)
+def test_dump_prefers_what_was_understood(text: str, name: str, value: object) -> None:
+    """A field of the wrong shape, kept in extra, does not take its place."""
+    again = parse(dump(parse(text)))
+    assert getattr(again, name) == value
+
+
+def test_dump_of_deep_fields() -> None:
+    """What parses in a field nobody knows can be written again."""
+    event = parse('{"type":"x","a":' + "[" * 600 + "]" * 600 + "}")
+    assert parse(dump(event)) == event

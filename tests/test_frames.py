@@ -280,3 +280,13 @@ class TestClose:
     def test_known(self, payload: bytes, meaning: tuple[int, str]) -> None:
         """No code is 1005; a reason that is no UTF-8 is shown as well as it can be."""
         assert read_close(payload) == meaning
+
+
+def test_a_fragment_too_many_is_refused_by_its_header() -> None:
+    """Its payload is not waited for, so at most one message's memory is taken."""
+    reader = FrameReader(1000)
+    reader.feed(b"\x01\x7e\x03\xe8" + bytes(1000))
+    assert reader.next() is None
+    reader.feed(b"\x00\x7e\x03\xe8")
+    with pytest.raises(ProtocolError, match="2,000 bytes or more"):
+        reader.next()

@@ -22,6 +22,10 @@ NOON = "Mon, 23 Nov 2026 12:00:00 GMT"
         ({"retry-after": "Mon, 23 Nov 2026 11:00:00 GMT", "date": NOON}, 0.0),
         ({"retry-after": "Mon, 23 Nov 2026 12:00:30 GMT"}, None),
         ({"retry-after": "Mon, 23 Nov 2026 12:00:30 GMT", "date": "noon"}, None),
+        ({"retry-after": "9" * 400}, None),
+        ({"retry-after": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"}, None),
+        ({"retry-after": NOON[:-3] + "+99999999999999999999", "date": NOON}, None),
+        ({"retry-after": NOON, "date": NOON[:-3] + "+99999999999999999999"}, None),
         ({"retry-after": NOON, "date": "Mon, 23 Nov 2026 12:00:00"}, None),
     ],
 )

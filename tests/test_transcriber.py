@@ -563,6 +563,20 @@ class TestReceiving:
         assert rig.t.stats.dropped_events == 3
         assert rig.t.text == "ade"
 
+    def test_events_are_bounded_in_bytes_too(self) -> None:
+        """A few huge events nobody reads take no more memory than many small ones."""
+        rig = Rig()
+        slow = rig.t.events()
+        slow.limit_bytes = 1000  # type: ignore[attr-defined]  # smaller, for the test
+        rig.t.open()
+        huge = [b'{"type":"x","n":%d,"pad":"%s"}' % (n, b"-" * 450) for n in range(5)]
+        rig.wire.push(*huge)
+        rig.wire.answer_close(final("a"))
+        rig.t.close()
+        got = [event.extra.get("n", event.type) for event in slow]
+        assert got == [4, "transcript", "done"]
+        assert rig.t.stats.dropped_events == 4
+
     def test_finals_from_the_first_for_everyone(self) -> None:
         """Two iterators, one begun late, see the same deltas."""
         rig = Rig()
