@@ -19,6 +19,10 @@ class Clock:
         """Return seconds since some fixed moment."""
         return time.monotonic()
 
+    def stamp(self) -> str:
+        """Return the date and time of day in UTC, for names and labels only."""
+        return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+
     def wait(self, condition: threading.Condition, seconds: float | None) -> None:
         """Wait for a notify, or for ``seconds`` to pass; it may also wake early.
 

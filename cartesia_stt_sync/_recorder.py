@@ -11,7 +11,6 @@ is killed leaves all but the sizes in the WAV's header, and readers know such fi
 
 from __future__ import annotations
 
-import datetime
 import itertools
 import json
 import logging
@@ -175,9 +174,8 @@ class Recorder:
 
     def _make(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        started = datetime.datetime.now(datetime.timezone.utc)
-        stamp = started.strftime("%Y%m%dT%H%M%S")
-        name = f"{stamp}-{os.getpid()}-{next(_numbers)}"
+        started = self._clock.stamp()
+        name = f"{started}-{os.getpid()}-{next(_numbers)}"
         self._lines = self._open(f"{name}.jsonl", "xb")
         self._audio = self._open(f"{name}.wav", "xb")
         self._name = name
@@ -185,7 +183,7 @@ class Recorder:
         self._audio.write(_header(self._wire, None))
         about = {
             "library": __version__,
-            "started": started.isoformat(),
+            "started": started,
             "monotonic": self._began,
             "encoding": self._wire.encoding,
             "sample_rate": self._wire.sample_rate,

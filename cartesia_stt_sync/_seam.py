@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from difflib import SequenceMatcher
 
 import attrs
 
@@ -120,6 +119,9 @@ def _overlap(again: list[str], text: str) -> _Overlap:
     heard = _words(text)
     if not heard:
         return _Overlap(0, 0)
+    # Imported only here: few sessions are lost, and fewer in this way.
+    from difflib import SequenceMatcher
+
     common = min(len(heard), len(again))
     blocks = SequenceMatcher(None, again, heard, autojunk=False).get_matching_blocks()
     blocks = [block for block in blocks if block.size]
