@@ -26,9 +26,9 @@ from ._news import Call
 from ._outbox import Send, Wait
 from ._session import Ours, State
 from ._transport import ServerClosed
-from ._waiting import EventIterator, UtteranceFuture, fresh
+from ._waiting import EventIterator, UtteranceFuture, buffer_full, fresh
 from .audio import Converter
-from .errors import BufferFull, CartesiaSTTError, ClosedError, DrainTimeout
+from .errors import CartesiaSTTError, ClosedError, DrainTimeout
 from .events import Transcript, parse
 
 __all__ = ["Driver", "Stream"]
@@ -255,11 +255,7 @@ class Stream:
             if self.is_current_thread():
                 left = 0.0  # a callback must not wait for what its thread may bring
             if left is not None and left <= 0:
-                raise BufferFull(
-                    f"{waiting:.2f} s of audio wait, and max_buffer={most} s leaves "
-                    f"no room for {seconds:.2f} s more; audio goes out in real time: "
-                    "feed no faster, or raise timeout or max_buffer"
-                )
+                raise buffer_full(waiting, most, seconds, self.core.connected_now)
             self.wait(left)
 
     def finalize(self) -> UtteranceFuture:

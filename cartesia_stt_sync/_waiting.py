@@ -13,10 +13,10 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Protocol
 
-from .errors import CartesiaSTTError, WouldDeadlock
+from .errors import BufferFull, CartesiaSTTError, WouldDeadlock
 from .events import Event, Transcript
 
-__all__ = ["EventIterator", "UtteranceFuture", "iterate_finals"]
+__all__ = ["EventIterator", "UtteranceFuture", "buffer_full", "iterate_finals"]
 
 
 class Watched(Protocol):
@@ -203,6 +203,26 @@ class EventIterator(Iterator[Event]):
         if error is not None:
             raise fresh(error)
         raise StopIteration
+
+
+def buffer_full(
+    waiting: float, most: float | None, seconds: float, connected: bool
+) -> BufferFull:
+    """What a feed that found no room in time raises; lengths are in seconds.
+
+    Args:
+        waiting: What waits to be sent.
+        most: The buffer's length.
+        seconds: What was to be added.
+        connected: Whether a connection stands.
+    """
+    why = "the connection was lost and does not stand again yet"
+    if connected:
+        why = "audio goes out in real time: feed slower, or raise timeout or max_buffer"
+    return BufferFull(
+        f"{waiting:.2f} s of audio wait, and max_buffer={most} s leaves no room for "
+        f"{seconds:.2f} s more; {why}"
+    )
 
 
 def fresh(error: CartesiaSTTError) -> CartesiaSTTError:

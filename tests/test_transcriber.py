@@ -268,6 +268,17 @@ class TestSending:
         rig.t.close()
         assert len(rig.wire.audio) == len(loud(0.9))
 
+    def test_buffer_full_while_it_reconnects(self) -> None:
+        """A feed that finds no room then says that this is why."""
+        rig = Rig(FakeTransport(), FakeTransport(), max_buffer=0.5)
+        rig.t.feed(loud(0.5))
+        rig.wire.until_sent(1)
+        rig.wire.push(ConnectionLost("gone"))
+        rig.clock.until_waiting("-receiver")
+        with pytest.raises(BufferFull, match="the connection was lost"):
+            rig.t.feed(loud(0.5), timeout=0)
+        rig.t.abort()
+
     def test_feeds_do_not_mix(self) -> None:
         """Of two threads feeding at once, each piece stays whole, however long."""
         rig = Rig(max_buffer=None, chunk=None)
