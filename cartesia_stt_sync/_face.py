@@ -62,6 +62,12 @@ class Face:
         state = "unmade" if stream is None else stream.core.session.state.value
         return f"<{type(self).__name__} {state}>"
 
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a transcriber cannot be copied, pickled or sent to another process: its "
+            "threads and its connection stay here; make a new one there"
+        )
+
     # Life
 
     def open(self) -> None:
@@ -95,7 +101,9 @@ class Face:
 
         Threads: any; in a callback it never waits.
         """
-        self._stream.close(wait, timeout)
+        stream = self._stream
+        stream.driver.keep(self._handlers)  # also where nobody waits for the end
+        stream.close(wait, timeout)
 
     def abort(self) -> None:
         """End now; audio that waits and text that has not come are lost.
@@ -126,6 +134,7 @@ class Face:
         stream: Stream | None = self.__dict__.get("_Face__stream")
         if stream is None or not stream.left_open:
             return
+        stream.driver.keep(self._handlers)
         # On a thread of its own: the garbage collector runs anywhere, perhaps
         # while this very thread holds the stream's lock. And a bare one:
         # Thread.start() takes locks that this thread may hold as well.

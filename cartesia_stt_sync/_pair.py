@@ -17,6 +17,7 @@ import logging
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from contextvars import copy_context
 
@@ -51,7 +52,7 @@ class ThreadPair:
     Args:
         stream: Whose messages to move.
         endpoint: How the commands are spelled.
-        handlers: Whom to tell.
+        handlers: Whom to tell, as long as somebody holds them; see `keep`.
         make_transport: Makes a connection, not open yet.
 
     Threads: its two own; each method says who may call it.
@@ -67,7 +68,10 @@ class ThreadPair:
     ) -> None:
         self._stream = stream
         self._endpoint = endpoint
-        self._handlers = handlers
+        # Weakly, for a handler may refer to its transcriber: these threads would keep
+        # alive, and connected, what everybody else has forgotten.
+        self._handlers = weakref.ref(handlers)
+        self._kept: Handlers | None = None
         self._make_transport = make_transport
         self._transport: Transport | None = None  # guarded by the stream's lock
         self._receiving = True  # likewise
@@ -85,6 +89,10 @@ class ThreadPair:
         except BaseException:
             transport.close()
             raise
+
+    def keep(self, handlers: Handlers) -> None:
+        """Hold the handlers to the end: it is coming, whoever else forgets them."""
+        self._kept = handlers
 
     def discard(self) -> None:
         """Release a connection that no thread reads."""
@@ -270,15 +278,16 @@ class ThreadPair:
     def _tell(self, calls: list[Call]) -> None:
         """Run handlers; a finding is also logged, the once that it is told."""
         core = self._stream.core
+        handlers = self._kept or self._handlers()
         for kind, argument in calls:
             if isinstance(argument, checks.Finding):
                 _log.warning("%s", argument)
-            if not self._handlers.has(kind):
+            if handlers is None or not handlers.has(kind):
                 continue
             with self._stream.lock:
                 core.telling(kind, self._stream.now())
             try:
-                seconds = self._handlers.run(kind, argument)
+                seconds = handlers.run(kind, argument)
             finally:
                 with self._stream.lock:
                     core.told(self._stream.now())
@@ -298,6 +307,7 @@ class ThreadPair:
         try:
             self._tell(calls)
         finally:
+            self._kept = None
             _running.pop(id(self), None)
 
     # Either thread

@@ -22,6 +22,7 @@ from weakref import WeakSet
 
 from ._clock import Clock
 from ._core import Core
+from ._handlers import Handlers
 from ._news import Call
 from ._outbox import Send, Wait
 from ._session import Ours, State
@@ -50,6 +51,9 @@ class Driver(Protocol):
 
     def cut(self) -> None:
         """End the connection now; from any thread."""
+
+    def keep(self, handlers: Handlers) -> None:
+        """Hold the handlers until the end."""
 
     def discard(self) -> None:
         """Release a connection whose messages nobody began to move."""

@@ -860,7 +860,7 @@ class TestStuck:
 
     def test_finalize(self) -> None:
         """From behind the audio to the answer; and stats has each stage's time."""
-        rig = Rig()
+        rig = Rig(silence_after=None)
         rig.t.feed(loud(0.5))
         future = rig.t.finalize()
         with pytest.raises(
