@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -303,11 +304,16 @@ def _transcript(fields: dict[str, Any]) -> Transcript:
         text=_need(fields, "text", str),
         is_final=_need(fields, "is_final", bool),
         duration=_take(fields, "duration", float),
-        language=_take(fields, "language", str),
+        # Interned: they are the same in thousands of deltas that are all kept.
+        language=_interned(_take(fields, "language", str)),
         words=_words(fields),
-        request_id=_take(fields, "request_id", str),
-        extra=fields,
+        request_id=_interned(_take(fields, "request_id", str)),
+        extra=fields or {},  # an emptied dict keeps the room it once needed
     )
+
+
+def _interned(text: str | None) -> str | None:
+    return None if text is None else sys.intern(text)
 
 
 def _error(fields: dict[str, Any]) -> ErrorEvent:
