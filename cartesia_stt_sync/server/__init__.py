@@ -14,6 +14,7 @@ except ImportError as exc:
     ) from exc
 
 from .engine import Engine, Listener, Piece, ScriptedEngine
+from .faults import Fault
 from .local import LocalServer
 
-__all__ = ["Engine", "Listener", "LocalServer", "Piece", "ScriptedEngine"]
+__all__ = ["Engine", "Fault", "Listener", "LocalServer", "Piece", "ScriptedEngine"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Executor
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -20,8 +20,11 @@ from aiohttp import web
 
 from ..endpoints import MANUAL
 from ..events import dump
+from .acts import Answer, opening_of
 from .engine import Engine
+from .faults import Fault
 from .handshake import Refusal, Request, Stream, check
+from .seized import Seized
 from .session import End, Limits, Session
 from .stream import StreamDriver
 
@@ -50,12 +53,14 @@ class Settings:
         api_key: The only good key, or ``None`` where any will do.
         max_streams: How many streams may run at once, or ``None`` for no limit.
         limits: What each of them may do.
+        faults: What goes wrong, one for each of them.
     """
 
     engine: Engine
     api_key: str | None = attrs.field(default=None, repr=False)
     max_streams: int | None = 20
     limits: Limits = attrs.field(factory=Limits)
+    faults: Iterator[Fault | None] = attrs.field(factory=lambda: iter(()))
 
 
 class Server:
@@ -70,6 +75,8 @@ class Server:
         self._settings = settings
         self._executor = executor
         self._streams: set[StreamDriver] = set()
+        self._openings: set[asyncio.Task[None]] = set()  # spoilt handshakes
+        self._stopping = False
 
     def application(self) -> web.Application:
         """Build the application; one for each start of the server."""
@@ -83,6 +90,9 @@ class Server:
         return app
 
     async def _end_streams(self, app: web.Application) -> None:
+        self._stopping = True
+        for opening in self._openings:
+            opening.cancel()
         streams = list(self._streams)
         for stream in streams:
             stream.end(_SHUTDOWN)
@@ -112,6 +122,13 @@ class Server:
         if not socket.can_prepare(request).ok:
             raise Refusal(400, "Not a websocket", "this endpoint wants an upgrade")
         self._check_room()
+        fault = self._next_fault()
+        if fault is not None and fault.in_handshake:
+            spoilt = await self._spoil(fault, request)
+            if spoilt is not None:
+                return spoilt
+            fault = None
+            self._check_room()
         engine = self._settings.engine
         session = Session(
             agreed,
@@ -122,8 +139,8 @@ class Server:
         )
         _warn_of_language(engine, agreed)
         transport = request.transport
-        assert transport is not None  # nothing was awaited since it was read from
-        stream = StreamDriver(session, engine, socket, transport, self._executor)
+        assert transport is not None  # nothing was awaited since it was there
+        stream = StreamDriver(session, engine, socket, transport, self._executor, fault)
         # Counted before the first await, so that two at once are not both the
         # last one that fits.
         self._streams.add(stream)
@@ -134,6 +151,47 @@ class Server:
             self._streams.discard(stream)
             stream.finished.set()
         return socket
+
+    def _next_fault(self) -> Fault | None:
+        try:
+            return next(self._settings.faults, None)
+        except Exception:
+            _log.exception("faults: there is no next one")
+            raise Refusal(
+                500, "Internal server error", "no fault is to be had; see the log"
+            ) from None
+
+    async def _spoil(self, fault: Fault, request: web.Request) -> web.Response | None:
+        """Spoil the handshake; ``None``: only its time was spoilt."""
+        request_id = _request_id.get()
+        _log.info("request %s: %r", request_id, fault)
+        opening = opening_of(fault, request_id)
+        if isinstance(opening, Answer):
+            return web.Response(
+                status=opening.status,
+                text=opening.text,
+                content_type=opening.content_type,
+                headers=opening.headers,
+            )
+        transport = request.transport
+        assert transport is not None  # nothing was awaited since it was read from
+        if opening is None:
+            await self._unless_stopped(asyncio.sleep(fault.options["seconds"]))
+            if not transport.is_closing() and not self._stopping:
+                return None
+            transport.abort()
+        else:
+            seized = Seized(transport)
+            await self._unless_stopped(seized.carry_out(opening))
+            seized.drop()
+        return web.Response()  # which cannot be sent any more
+
+    async def _unless_stopped(self, part: Coroutine[None, None, None]) -> None:
+        """Wait for it, or for the server to stop."""
+        task = asyncio.ensure_future(part)
+        self._openings.add(task)
+        await asyncio.wait({task})
+        self._openings.discard(task)
 
     def _open_streams(self) -> int:
         return sum(stream.counts for stream in self._streams)

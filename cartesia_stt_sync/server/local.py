@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import math
 import os
 import ssl
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
@@ -21,8 +20,10 @@ from aiohttp import web
 
 from ..errors import ConfigError
 from .app import Server, Settings
+from .arguments import check_limit, check_place, check_whole
 from .choice import choose, loaded
 from .engine import Engine
+from .faults import Fault, check_faults
 from .session import Limits
 
 __all__ = ["LocalServer"]
@@ -67,6 +68,12 @@ class LocalServer:
             limit.
         idle_timeout: Seconds without audio after which a stream is ended. Default
             180; ``None`` for no limit.
+        faults: What goes wrong, to test a program against: the first connection
+            that asks for a stream gets the first `Fault`, the second one the next,
+            over stop and start. ``None``, and every connection past the last, is
+            served well; one that is refused anyway takes none. Any iterable, such
+            as ``itertools.repeat(Fault.refuse(503))``; it is asked for the next on
+            the server's thread. Default ``()``: nothing.
 
     Raises:
         ConfigError: An argument breaks its rule. Nothing was opened or loaded.
@@ -89,20 +96,23 @@ class LocalServer:
         max_streams: int | None = 20,
         max_ahead: float | None = 2.0,
         idle_timeout: float | None = 180.0,
+        # what goes wrong
+        faults: Iterable[Fault | None] = (),
     ) -> None:
         self._candidates = choose(script, engine)
-        _check_place(api_key, host, ssl_context)
+        check_place(api_key, host, ssl_context)
         self._api_key = api_key
         self._host = host
-        self._port = _check_whole("port", port, least=0, most=65535)
+        self._port = check_whole("port", port, least=0, most=65535)
         self._ssl_context = ssl_context
         self._max_streams = (
-            None if max_streams is None else _check_whole("max_streams", max_streams)
+            None if max_streams is None else check_whole("max_streams", max_streams)
         )
         self._limits = Limits(
-            max_ahead=_check_seconds("max_ahead", max_ahead),
-            idle_timeout=_check_seconds("idle_timeout", idle_timeout),
+            max_ahead=check_limit("max_ahead", max_ahead),
+            idle_timeout=check_limit("idle_timeout", idle_timeout),
         )
+        self._faults = check_faults(faults)
         # Held while starting and stopping, so that two callers cannot do half of
         # each. The server's own thread never takes it: what it writes below, it
         # writes before start() has returned.
@@ -132,6 +142,7 @@ class LocalServer:
                 api_key=self._api_key,
                 max_streams=self._max_streams,
                 limits=self._limits,
+                faults=self._faults,
             )
             self._thread = self._launch(settings)
             _log.info("listening on %s with the %s engine", self.base_url, engine.name)
@@ -256,32 +267,3 @@ class LocalServer:
             ) from exc
         port: int = runner.addresses[0][1]
         return port
-
-
-def _check_place(api_key: object, host: object, ssl_context: object) -> None:
-    if api_key is not None and (not isinstance(api_key, str) or not api_key):
-        raise ConfigError("api_key: a non-empty string or None")  # it is not quoted
-    if not isinstance(host, str) or not host:
-        raise ConfigError(f"host: a non-empty string, got {host!r}")
-    if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
-        raise ConfigError(f"ssl_context: an ssl.SSLContext, got {ssl_context!r}")
-
-
-def _check_whole(name: str, value: object, *, least: int = 1, most: int = 10**6) -> int:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or not least <= value <= most:  # type: ignore[operator]  # an int
-        raise ConfigError(
-            f"{name}: a whole number from {least} to {most}, got {value!r}"
-        )
-    return value  # type: ignore[return-value]  # an int here
-
-
-def _check_seconds(name: str, value: object) -> float | None:
-    if value is None:
-        return None
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not 0 < value < math.inf:  # type: ignore[operator]  # a number
-        raise ConfigError(
-            f"{name}: seconds above 0, or None for no limit, got {value!r}"
-        )
-    return float(value)  # type: ignore[arg-type]  # a number here

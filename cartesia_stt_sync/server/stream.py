@@ -15,9 +15,14 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from ..audio import decode
+from ..audio import ENCODINGS, decode
 from ..events import Event, dump
+from .acts import Act, act_of
 from .engine import Engine, Listener, Piece
+from .faults import Fault
+from .late import Late
+from .moment import Moment, Step, Steps
+from .seized import Seized
 from .session import Command, End, Session
 
 __all__ = ["StreamDriver"]
@@ -35,6 +40,7 @@ class StreamDriver:
         transport: Its connection, to drop a peer that does not take its last
             messages.
         executor: Where the engine works.
+        fault: What goes wrong, if anything does; not one of the handshake.
 
     Attributes:
         finished: Set once the stream is over and its listener closed.
@@ -47,6 +53,7 @@ class StreamDriver:
         socket: web.WebSocketResponse,
         transport: asyncio.Transport,
         executor: Executor,
+        fault: Fault | None = None,
     ) -> None:
         self._session = session
         self._engine = engine
@@ -60,6 +67,16 @@ class StreamDriver:
         self._changed = asyncio.Event()  # there is work, or room for more of it
         self._busy: asyncio.Future[Any] | None = None
         self._listener: Listener | None = None
+        self._fault = fault
+        agreed = session.stream
+        self._moment = Moment(
+            fault.at if fault is not None else None,
+            rate=agreed.sample_rate,
+            width=ENCODINGS[agreed.encoding].width,
+        )
+        self._seized: Seized | None = None  # once a fault has the connection
+        self._late: Late | None = None  # once a fault makes answers late
+        self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def counts(self) -> bool:
@@ -67,40 +84,46 @@ class StreamDriver:
 
         So a client that connects again as soon as it sees the end finds room.
         """
-        return not self._ended.done()
+        return not self._ended.done() and self._seized is None
 
     def end(self, end: End | None) -> None:
         """Have the stream end; the first call decides how.
+
+        A later one can only cut the goodbye short.
 
         Args:
             end: What to say, or ``None`` where the peer has gone.
         """
         if not self._ended.done():
             self._ended.set_result(end)
+        elif end is not None:
+            self._loop.call_later(end.patience, self._transport.abort)
 
     async def run(self) -> None:
         """Serve the stream until its end."""
-        tasks: list[asyncio.Task[None]] = []
         refused = self._session.begin()
         if refused is not None:
             self.end(refused)
         else:
-            tasks = [
-                asyncio.ensure_future(self._guard(part()))
-                for part in (self._read, self._work, self._watch)
-            ]
+            # The work first: a fault may come before anything is read.
+            for part in (self._work, self._read, self._watch):
+                self._begin(part())
         end: End | None = None
         try:
             end = await self._ended
         finally:
             end = end or End(1000)  # the answer to the peer's own close frame
-            await self._interrupt(tasks, end.patience)
+            await self._interrupt(end.patience)
             await self._let_go()
-        await self._say_goodbye(end)
+        if self._seized is not None:
+            self._seized.drop()
+        else:
+            await self._say_goodbye(end)
 
-    async def _interrupt(
-        self, tasks: list[asyncio.Task[None]], patience: float
-    ) -> None:
+    def _begin(self, part: Awaitable[None]) -> None:
+        self._tasks.append(asyncio.ensure_future(self._guard(part)))
+
+    async def _interrupt(self, patience: float) -> None:
         """Stop the tasks, but none of them in the middle of a send.
 
         aiohttp keeps one future for all who wait for a full connection to drain. A
@@ -110,9 +133,9 @@ class StreamDriver:
             await asyncio.wait_for(self._sending.acquire(), patience)
         except asyncio.TimeoutError:
             self._transport.abort()  # it takes nothing, so there is no goodbye
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _guard(self, part: Awaitable[None]) -> None:
         """Let no half of the stream die without the other."""
@@ -126,7 +149,7 @@ class StreamDriver:
 
     async def _read(self) -> None:
         session = self._session
-        while not self._ended.done():
+        while not self._ended.done() and self._seized is None:
             message = await self._socket.receive()
             if message.type is WSMsgType.BINARY:
                 end = session.receive_audio(message.data, self._loop.time())
@@ -147,23 +170,62 @@ class StreamDriver:
         session = self._session
         while (deadline := session.idle_deadline) is not None:
             left = deadline - self._loop.time()
+            if self._seized is not None:
+                return
             if left <= 0:
                 return self.end(session.idle_end())
             await asyncio.sleep(left)
 
     async def _work(self) -> None:
-        await self._in_thread(self._open)
-        while True:
+        await self._follow(self._moment.begin())
+        if not self._ended.done():
+            await self._in_thread(self._open)
+        while not self._ended.done():
             job = self._session.next_job()
             if job is None:
                 await self._wait_for_change()
                 continue
             self._changed.set()
-            pieces = await self._in_thread(self._hear, job)
-            for event in self._session.answer(job, pieces):
-                await self._send(event)
-            if job is Command.CLOSE:
-                return self.end(self._session.clean_end())
+            await self._follow(self._moment.steps(job))
+
+    async def _follow(self, steps: Steps) -> None:
+        """Do one after the other, until one of them has ended the stream."""
+        for step in steps:
+            if self._ended.done():
+                return
+            if step is Step.FAULT:
+                await self._misbehave()
+            elif step is Step.END:
+                if self._late is not None:
+                    await self._late.finish()
+                self.end(self._session.clean_end())
+            else:
+                pieces = await self._in_thread(self._hear, step)
+                for event in self._session.answer(step, pieces):
+                    await self._send(event)
+
+    async def _misbehave(self) -> None:
+        assert self._fault is not None  # its moment has come
+        request_id = self._session.request_id
+        _log.info("stream %s: %r", request_id, self._fault)
+        act = act_of(self._fault, request_id)
+        if isinstance(act, Act):
+            return await self._say_wrong(act)
+        async with self._sending:  # not in the middle of a message
+            self._seized = Seized(self._transport)
+        await self._seized.carry_out(act)
+        self.end(None)
+
+    async def _say_wrong(self, act: Act) -> None:
+        for _ in range(act.times):
+            async with self._sending:
+                await self._socket.send_frame(act.payload, WSMsgType.TEXT)
+            await asyncio.sleep(0)  # others have their turn
+        if act.delay:
+            self._late = Late(act.delay, self._send_text)
+            self._begin(self._late.run())
+        if act.end is not None:
+            self.end(act.end)
 
     def _open(self) -> None:
         """Begin to listen; on a thread of the executor, as the next two."""
@@ -192,8 +254,15 @@ class StreamDriver:
         await self._changed.wait()
 
     async def _send(self, event: Event) -> None:
+        if self._late is not None:
+            await self._late.put(dump(event))
+        else:
+            await self._send_text(dump(event))
+
+    async def _send_text(self, text: str) -> None:
         async with self._sending:
-            await self._socket.send_str(dump(event))
+            if self._seized is None:
+                await self._socket.send_str(text)
 
     async def _let_go(self) -> None:
         """Close the listener, once it is not at work any more."""
@@ -205,8 +274,12 @@ class StreamDriver:
         """Send the last messages; the lock on sending is held by now."""
         try:
             await asyncio.wait_for(self._close(end), end.patience)
-        except (ConnectionError, asyncio.TimeoutError):
-            pass  # it went first, or did not answer
+        except ConnectionError:
+            pass  # it went first
+        except asyncio.TimeoutError:
+            # It did not answer. Nor would it answer the goodbye of TLS, for which
+            # closing gently waits.
+            self._transport.abort()
         if self._transport.get_write_buffer_size():
             # From here on aiohttp closes gently, which for a peer that reads nothing
             # means never.
