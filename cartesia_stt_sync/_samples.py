@@ -76,9 +76,10 @@ def encode(samples: NDArray[np.float32], encoding: str) -> bytes:
     """
     import numpy as np
 
-    samples = finite(samples)
+    # Clipped first: a sample may be so large that scaling it overflows.
+    samples = np.clip(finite(samples), -1, 1)
     if encoding.startswith("pcm_f"):
-        return np.clip(samples, -1, 1).astype(_DTYPES[encoding]).tobytes()
+        return samples.astype(_DTYPES[encoding]).tobytes()
     if encoding == "pcm_s32le":
         scaled = np.rint(samples.astype(np.float64) * (1 << 31))
         return np.clip(scaled, -(1 << 31), (1 << 31) - 1).astype("<i4").tobytes()

@@ -293,3 +293,13 @@ class TestNormalize:
     def test_doubles_beyond_singles(self) -> None:
         """A huge double is an infinity, and no warning."""
         assert normalize(np.array([1e300, -1e300])).tolist() == [np.inf, -np.inf]
+
+
+@pytest.mark.parametrize(
+    "encoding", ["pcm_s16le", "pcm_s32le", "pcm_f16le", "pcm_mulaw"]
+)
+def test_samples_far_outside(encoding: str) -> None:
+    """The largest float is loud, and no warning about an overflow."""
+    most = np.finfo(np.float32).max
+    huge = np.array([most, -most], np.float32)
+    assert encode(huge, encoding) == encode(np.array([1, -1], np.float32), encoding)

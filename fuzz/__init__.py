@@ -1,0 +1,1 @@
+"""Fuzzing: promises of the library that hold for any bytes whatever."""
