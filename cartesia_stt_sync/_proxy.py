@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 from base64 import b64encode
 from collections.abc import Callable
+from http import HTTPStatus
 from urllib.parse import unquote, urlsplit
 
 from .endpoints import is_loopback
@@ -101,25 +102,24 @@ def tunnel(
         answer += data
         if not data or len(answer) > _MOST_HEADERS:
             raise ConnectionError("the proxy gave no whole answer")
-    status = answer.split(b"\r\n")[0].decode("latin-1").split(" ", 2)
-    if len(status) < 2 or status[1] != "200":
-        said = " ".join(status)
-        for secret in filter(None, _secrets(proxy)):  # one that repeats what it got
-            said = said.replace(secret, "***")
-        raise ConnectionError(f"the proxy refused: {said[:80]}")
+    said = answer.split(b"\r\n")[0].decode("latin-1").split(" ", 2)
+    if len(said) < 2 or said[1] != "200":
+        raise ConnectionError(f"the proxy refused: {_meaning(said[1:2])}")
+
+
+def _meaning(status: list[str]) -> str:
+    """A status in words that are not the proxy's: it may repeat a password."""
+    try:
+        known = HTTPStatus(int(status[0]))
+    except (IndexError, ValueError):
+        return "what it said is no HTTP"
+    return f"{known.value} {known.phrase}"
 
 
 def _login(proxy: str) -> list[str]:
     """The header for the user that a proxy's URL names, if it names one."""
-    _, token = _secrets(proxy)
-    return [f"Proxy-Authorization: Basic {token}"] if token else []
-
-
-def _secrets(proxy: str) -> tuple[str, str]:
-    """The password of a proxy's URL, and what it becomes in a header."""
     parts = urlsplit(proxy)
     if not parts.username:
-        return "", ""
-    password = unquote(parts.password or "")
-    pair = f"{unquote(parts.username)}:{password}"
-    return password, b64encode(pair.encode()).decode()
+        return []
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return [f"Proxy-Authorization: Basic {b64encode(pair.encode()).decode()}"]

@@ -3,58 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
 
 import pytest
 
 from cartesia_stt_sync.server import LocalServer
 
 from .peer import Peer, silent
-
-ROOT = Path(__file__).parent.parent
-LIMIT = 30.0
-
-
-def python(
-    code: str, url: str = "ws://127.0.0.1:1", *, interrupt_at: str | None = None
-) -> tuple[int, str, str]:
-    """Run code in a process of its own, which has a local server as its account.
-
-    Args:
-        code: The program; warnings are shown, and errors too.
-        url: Where its transcribers go.
-        interrupt_at: Send it a SIGINT when it has printed this line.
-
-    Returns:
-        Its exit code, and what it printed on both streams.
-    """
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "CARTESIA_API_KEY": "sk_test",
-        "CARTESIA_BASE_URL": url,
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-W", "always", "-c", textwrap.dedent(code)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
-    shown = ""
-    if interrupt_at is not None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            shown += line
-            if line.strip() == interrupt_at:
-                process.send_signal(signal.SIGINT)
-                break
-    out, err = process.communicate(timeout=LIMIT)
-    return process.returncode, shown + out, err
+from .programs import python
 
 
 def test_a_script_that_forgets_close_is_drained() -> None:
