@@ -8,7 +8,7 @@ import pytest
 
 from cartesia_stt_sync.server import LocalServer
 
-from .peer import Peer, silent
+from .peer import Connection, Peer, silent
 from .programs import python
 
 
@@ -84,6 +84,9 @@ def test_an_exception_in_the_script_does_not_hang_it() -> None:
         "list(t.finals())",
         "list(t.events())",
         "t.close()",
+        "t.close(timeout=60)",
+        "t.finalize().exception()",
+        "next(t.events())",
     ],
 )
 def test_ctrl_c_frees_a_blocked_call(blocked: str) -> None:
@@ -106,6 +109,157 @@ def test_ctrl_c_frees_a_blocked_call(blocked: str) -> None:
         )
     assert code == 42, err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+@pytest.mark.parametrize("call", ["t.open()", "t.feed(bytes(3200))", "t.__enter__()"])
+def test_ctrl_c_frees_a_handshake(call: str, scheme: str) -> None:
+    """Also where the server takes the connection and never says a word."""
+
+    def mute(peer: Connection) -> None:
+        peer.until_gone()
+
+    with Peer(mute) as peer:
+        code, _, err = python(
+            f"""
+            from cartesia_stt_sync import ClosedError, Transcriber
+            t = Transcriber(open_timeout=None)
+            try:
+                print("blocking", flush=True)
+                {call}
+            except KeyboardInterrupt:
+                t.abort()
+                try:
+                    t.feed(bytes(3200))
+                except ClosedError:
+                    raise SystemExit(42)
+            """,
+            peer.url.replace("ws:", f"{scheme}:"),
+            interrupt_at="blocking",
+        )
+    assert code == 42, err
+    assert "Traceback" not in err
+
+
+def test_ctrl_c_at_the_end_of_with() -> None:
+    """It frees the drain; the text so far is there."""
+    with LocalServer(script=[(0.1, "Hello")]) as server:
+        code, out, err = python(
+            """
+            from cartesia_stt_sync import Transcriber
+            try:
+                with Transcriber(max_buffer=30) as t:
+                    t.feed(bytes(32000 * 20))
+                    next(t.finals())
+                    print("blocking", flush=True)
+            except KeyboardInterrupt:
+                t.abort()
+                print(t.text, t.state)
+                raise SystemExit(42)
+            """,
+            server.base_url,
+            interrupt_at="blocking",
+        )
+    assert (code, out) == (42, "blocking\nHello CLOSED\n"), err
+
+
+def test_ctrl_c_while_a_callback_holds_up_abort() -> None:
+    """abort() waits for a callback, but not against Ctrl-C; no lock is left held."""
+    with LocalServer(script=[(0.1, "Hello")]) as server:
+        code, _, err = python(
+            """
+            import threading
+            from cartesia_stt_sync import Transcriber
+            entered, leave = threading.Event(), threading.Event()
+            def hang(delta):
+                entered.set()
+                leave.wait()
+            t = Transcriber(on_final=hang)
+            t.feed(bytes(6400))
+            entered.wait()
+            try:
+                print("blocking", flush=True)
+                t.abort()
+            except KeyboardInterrupt:
+                assert t.text == "Hello" and t.state == "CLOSED"
+                leave.set()
+                raise SystemExit(42)
+            """,
+            server.base_url,
+            interrupt_at="blocking",
+        )
+    assert code == 42, err
+
+
+def test_exit_with_several_open() -> None:
+    """All are drained together, a callback's last words included."""
+    script = [(0.2, "Hello"), (0.4, " world")]
+    with LocalServer(script=script) as server:
+        code, out, err = python(
+            """
+            from cartesia_stt_sync import Transcriber
+            kept = []
+            for _ in range(3):
+                t = Transcriber(on_final=lambda d: print(d.text, flush=True))
+                t.feed(bytes(12800 + 3200))
+                kept.append(t)
+            """,
+            server.base_url,
+        )
+    assert code == 0, err
+    assert sorted(out.split()) == ["Hello"] * 3 + ["world"] * 3
+
+
+def test_exit_in_mid_reconnect() -> None:
+    """The attempts that are left are made; then it says what was lost."""
+
+    def reset(peer: Connection) -> None:
+        peer.accept()
+        peer.read()
+
+    with Peer(reset) as peer:
+        code, _, err = python(
+            """
+            import threading
+            from cartesia_stt_sync import Reconnect, Transcriber
+            lost = threading.Event()
+            t = Transcriber(
+                reconnect=Reconnect(attempts=3, first_delay=0.05), open_timeout=0.2
+            )
+            t.on("reconnect", lambda plan: lost.set())
+            t.feed(bytes(3200))
+            lost.wait()
+            """,
+            peer.url,
+        )
+    assert code == 0
+    assert "left open at exit ended with: connecting again did not help" in err
+
+
+def test_exit_from_inside_with_and_from_a_thread() -> None:
+    """sys.exit leaves a with block by abort; one in a thread ends that thread only."""
+    with LocalServer(script=[(0.1, "Hello")]) as server:
+        code, out, err = python(
+            """
+            import sys, threading
+            from cartesia_stt_sync import Transcriber
+
+            def work():
+                with Transcriber(max_buffer=30) as t:
+                    t.feed(bytes(32000 * 20))
+                    sys.exit(5)
+
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+            print("on", flush=True)
+            with Transcriber(max_buffer=30) as t:
+                t.feed(bytes(32000 * 20))
+                sys.exit(7)
+            """,
+            server.base_url,
+        )
+    assert (code, out, err) == (7, "on\n", "")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")

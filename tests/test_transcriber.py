@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextvars import ContextVar
 
 import numpy as np
 import pytest
@@ -1223,6 +1224,29 @@ class TestEnding:
 
 class TestReconnecting:
     """A loss that is worth it costs time, and no words."""
+
+    def test_callbacks_see_the_openers_context_on_every_connection(self) -> None:
+        """Handlers after a reconnect, and of the reconnect itself, too."""
+        request: ContextVar[str] = ContextVar("request", default="none")
+        seen: list[str] = []
+        rig = Rig(FakeTransport(), FakeTransport())
+        for kind in ("reconnect", "final", "close"):
+            rig.t.on(kind, lambda event: seen.append(request.get()))
+        token = request.set("r-1")
+        rig.t.open()
+        request.reset(token)
+        future = rig.t.finalize()
+        future.add_done_callback(lambda future: seen.append(request.get()))
+        rig.wire.until_sent(1)
+        rig.wire.push(ConnectionLost("gone"))
+        rig.clock.until_waiting("-receiver")
+        rig.clock.advance(0.3)
+        again = rig.transports[1]
+        again.until_sent(1)
+        again.push(final("x"), FLUSHED)
+        again.answer_close()
+        rig.t.close()
+        assert seen == ["r-1"] * 4
 
     def test_unanswered_audio_is_sent_again(self) -> None:
         """From the last answer on, in order, before what is new."""
