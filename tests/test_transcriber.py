@@ -959,6 +959,7 @@ class TestEnding:
         rig.t.open()
         future = rig.t.finalize()
         rig.wire.push(final("kept"))
+        assert next(rig.t.finals()).text == "kept"
         rig.t.close(wait=False)
         rig.wire.until_sent(2)
         rig.until_idle()
