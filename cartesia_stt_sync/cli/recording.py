@@ -102,19 +102,41 @@ class Recording:
         return self.format.frame_bytes * self.format.sample_rate
 
     def shown(self) -> Iterator[str]:
-        """The time line, a line of text each; audio in a row is one."""
-        count = size = 0
-        since = 0.0
+        """The time line, a line of text each; audio in a row is one, and silence."""
+        row, filler = _Row(), False
         for line in (*self.lines, {"event": "", "t": 0.0}):
-            if line.get("event") == "sent" and "audio" in line:
-                since = since if count else float(line["t"])
-                count, size = count + 1, size + int(line["audio"])
+            if line.get("event") == "silence":
+                filler = True
                 continue
-            if count:
-                yield f"{since:9.3f}  ->  {count} x audio, {size / self.rate:.2f} s"
-                count = size = 0
-            if line["event"] not in ("", "silence"):
+            audio = line.get("event") == "sent" and "audio" in line
+            kind = ("silence" if filler else "audio") if audio else ""
+            if row.count and kind != row.kind:
+                yield f"{row.since:9.3f}  {row.shown(self.rate)}"
+                row = _Row()
+            if audio:
+                row.add(kind, float(line["t"]), int(line["audio"]))
+            elif line["event"]:
                 yield f"{float(line['t']):9.3f}  {_shown(line)}"
+            filler = False
+
+
+@attrs.define
+class _Row:
+    """Messages of audio one after the other."""
+
+    kind: str = ""
+    since: float = 0.0
+    count: int = 0
+    size: int = 0
+
+    def add(self, kind: str, at: float, size: int) -> None:
+        if not self.count:
+            self.kind, self.since = kind, at
+        self.count += 1
+        self.size += size
+
+    def shown(self, rate: int) -> str:
+        return f"->  {self.count} x {self.kind}, {self.size / rate:.2f} s"
 
 
 @attrs.frozen

@@ -186,6 +186,31 @@ class TestSteps:
         ]
 
 
+def test_shown_in_rows(tmp_path: Path) -> None:
+    """Audio in a row is one line, and silence that the library put in another."""
+    a, filler = b"a" * 200, bytes(200)
+    path = written(
+        tmp_path,
+        [
+            sent(a, 0),
+            sent(a, 200),
+            {"event": "silence"},
+            sent(filler, 400),
+            {"event": "silence"},
+            sent(filler, 600),
+            sent(a, 800),
+            {"event": "sent", "text": "finalize"},
+        ],
+        a + a + filler + filler + a,
+    )
+    assert [line[11:] for line in load(path).shown()][1:] == [
+        "->  2 x audio, 0.20 s",
+        "->  2 x silence, 0.20 s",
+        "->  1 x audio, 0.10 s",
+        "->  finalize",
+    ]
+
+
 class TestFiles:
     """Folders and files that are none, or not whole."""
 
