@@ -62,7 +62,7 @@ def fuzz(name: str, seconds: int, single: Path | None) -> None:
         single: A file to be tried instead.
     """
     try:
-        import atheris  # type: ignore[import-not-found,import-untyped,unused-ignore]
+        import atheris  # type: ignore[import-not-found,import-untyped,unused-ignore]  # an extra
     except ImportError:
         sys.exit("atheris is not installed; try: pip install -e '.[fuzz]'")
     with atheris.instrument_imports(include=[LIBRARY]):

@@ -116,10 +116,10 @@ class Watched(ssl.SSLSocket):
     met = 0
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
-        return self._alone(super().recv, buflen)  # type: ignore[no-any-return]
+        return self._alone(super().recv, buflen)  # type: ignore[no-any-return]  # bytes
 
     def send(self, data: Any, flags: int = 0) -> int:
-        return self._alone(super().send, data)  # type: ignore[no-any-return]
+        return self._alone(super().send, data)  # type: ignore[no-any-return]  # an int
 
     def _alone(self, call: Callable[[Any], Any], argument: Any) -> Any:
         inside: threading.Lock = self.__dict__.setdefault("inside", threading.Lock())
