@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cartesia_stt_sync import endpoints
-from cartesia_stt_sync.endpoints import MANUAL, Account, Secret
+from cartesia_stt_sync.endpoints import MANUAL, Account, Secret, account
 from cartesia_stt_sync.errors import ConfigError
 
 KEY = "sk_car_TOPSECRET"
@@ -361,7 +361,7 @@ class TestCredential:
         """No frame of the error's traceback that is ours holds the key."""
         with pytest.raises(ConfigError) as caught:
             endpoints.find_credential(*arguments)
-        ours = [f for f in _frames(caught.value) if f.filename == endpoints.__file__]
+        ours = [f for f in _frames(caught.value) if f.filename == account.__file__]
         assert ours
         assert KEY not in str([frame.locals for frame in ours])
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
+import pickle
 from typing import Any
 
 import attrs
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from cartesia_stt_sync.events import (
     Closed,
+    Connected,
     Done,
     ErrorEvent,
     Event,
@@ -20,11 +23,15 @@ from cartesia_stt_sync.events import (
     Malformed,
     Reconnecting,
     Transcript,
+    TurnEagerEnd,
+    TurnEnd,
+    TurnResume,
+    TurnStart,
+    TurnUpdate,
     Unknown,
     Word,
-    dump,
-    parse,
 )
+from cartesia_stt_sync.wire import dump, parse
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
@@ -286,8 +293,8 @@ class TestOthers:
 
     def test_unknown_type(self) -> None:
         """A type of tomorrow passes through whole."""
-        event = read(type="turn.start", request_id="r", turn_id=3)
-        assert event == Unknown(type="turn.start", request_id="r", extra={"turn_id": 3})
+        event = read(type="turn.pause", request_id="r", turn_id=3)
+        assert event == Unknown(type="turn.pause", request_id="r", extra={"turn_id": 3})
 
     @pytest.mark.parametrize("kind", ["malformed", "final", "event", "close", ""])
     def test_names_of_ours(self, kind: str) -> None:
@@ -427,6 +434,29 @@ def test_events_are_values() -> None:
     assert len({a, b, Done(), FlushDone(), Closed(), Unknown(type="x")}) == 5
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         a.text = "b"  # type: ignore[misc]  # that is the test
+
+
+SPOKEN = [TurnUpdate, TurnEagerEnd, TurnEnd]
+
+
+@pytest.mark.parametrize(
+    "kind", [Connected, Done, FlushDone, TurnStart, TurnResume, *SPOKEN]
+)
+def test_events_that_add_nothing(kind: type[Event]) -> None:
+    """A class that has its parent's attributes alone is as much of a value."""
+    text: dict[str, Any] = {"transcript": "a"} if kind in SPOKEN else {}
+    event = kind(request_id="r", **text)
+    assert event == kind(request_id="r", **text) != kind(request_id="s", **text)
+    assert hash(event) == hash(kind(request_id="r", **text))
+    assert event != Transcript(text="a", is_final=True, request_id="r")
+    assert repr(event).startswith(f"{kind.__name__}(")
+    assert attrs.evolve(event, request_id="s") == kind(request_id="s", **text)
+    assert pickle.loads(pickle.dumps(event)) == copy.copy(event) == event
+    assert not hasattr(event, "__dict__")
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        event.request_id = "s"  # type: ignore[misc]  # that is the test
+    with pytest.raises(TypeError):
+        kind(unknown=1)  # type: ignore[call-arg]  # that is the test
 
 
 def test_what_is_not_from_the_wire() -> None:

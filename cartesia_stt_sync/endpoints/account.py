@@ -1,8 +1,7 @@
-"""The service's endpoints as data: where they are, what they take, how one speaks.
+"""Whom to talk to, as whom: base URLs, keys, headers.
 
-Decides URLs, query strings, headers and how commands are spelled. Never opens a
-connection. An endpoint is a value, not a class a caller derives from: client
-and local server both read the same one, so the two cannot drift apart.
+Decides where a key may go: into a header, over TLS or to this machine, and never into
+a URL, a ``repr`` or a message. Opens no connection.
 """
 
 from __future__ import annotations
@@ -10,21 +9,30 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from urllib.parse import quote, urlencode, urlsplit
 
 import attrs
 
-from . import _validate as check
-from .errors import ConfigError
+from ..errors import ConfigError
+from .known import Endpoint, Form
+from .parameters import pairs
 
-__all__ = ["BASE_URL", "MANUAL", "VERSION", "Account", "Endpoint", "Secret"]
+__all__ = [
+    "BASE_URL",
+    "VERSION",
+    "Account",
+    "Secret",
+    "check_base_url",
+    "check_credential",
+    "check_version",
+    "find_base_url",
+    "find_credential",
+    "is_loopback",
+]
 
 BASE_URL = "wss://api.cartesia.ai"
 VERSION = "2026-03-01"
-
-_FORBIDDEN_QUERY = ("api_key", "access_token")
-"""Browsers put the key there; URLs end up in logs, so this library never does."""
 
 
 class Secret:
@@ -51,47 +59,7 @@ class Secret:
         raise TypeError("a Secret is not pickled: pass the key by the environment")
 
 
-@attrs.frozen(kw_only=True)
-class Endpoint:
-    """One of the service's websocket endpoints.
-
-    Attributes:
-        path: Where it is, below the base URL.
-        required: Query parameters without which the handshake is refused.
-        optional: Query parameters that it knows besides.
-        finalize: The text message that ends an utterance, or ``None`` where the
-            endpoint finds the ends by itself.
-        close: The text message that asks for the rest and the end.
-        answers_close: Whether the end shows as a ``done`` event before the
-            server's close frame.
-    """
-
-    path: str
-    required: tuple[str, ...]
-    optional: tuple[str, ...]
-    finalize: str | None
-    close: str
-    answers_close: bool
-
-
-MANUAL = Endpoint(
-    path="/stt/websocket",
-    required=("model", "encoding", "sample_rate"),
-    optional=(
-        "language",
-        "keyterm",
-        "language_hint",
-        "min_volume",
-        "max_silence_duration_secs",
-    ),
-    # Both commands are bare words, not JSON. "done" is an old name of "close".
-    finalize="finalize",
-    close="close",
-    answers_close=True,
-)
-
-
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class Account:
     """Whom to talk to, as whom, in which version of the service.
 
@@ -105,11 +73,11 @@ class Account:
     credential: Secret = attrs.field(repr=False)
     version: str = VERSION
 
-    def url(self, endpoint: Endpoint, query: Mapping[str, object]) -> str:
+    def url(self, endpoint: Endpoint | Form, query: Mapping[str, object]) -> str:
         """The address of ``endpoint`` with ``query`` on it; it holds no key."""
         # quote, not quote_plus: a space in a keyterm must go as %20.
-        pairs = urlencode(list(_pairs(query)), quote_via=quote)
-        return f"{self.base_url}{endpoint.path}?{pairs}"
+        asked = urlencode(list(pairs(query)), quote_via=quote)
+        return f"{self.base_url}{endpoint.path}" + (f"?{asked}" if asked else "")
 
     def headers(self) -> dict[str, str]:
         """The handshake's headers. They hold the key: never store or log them."""
@@ -117,52 +85,6 @@ class Account:
             "Authorization": f"Bearer {self.credential.reveal()}",
             "Cartesia-Version": self.version,
         }
-
-
-def manual_query(
-    *,
-    model: str,
-    encoding: str,
-    sample_rate: int,
-    language: str | None,
-    keyterms: Sequence[str],
-    language_hints: Sequence[str],
-    min_volume: float | None,
-    max_silence_duration_secs: float | None,
-    extra_query: Mapping[str, object],
-) -> dict[str, object]:
-    """The query parameters of the Manual endpoint, checked.
-
-    Models, languages and hints are open sets and pass as they are: the service
-    adds to them inside a version.
-
-    Raises:
-        ConfigError: A value breaks a rule that the service documents.
-    """
-    check.text("model", model)
-    if language is not None:
-        check.text("language", language)
-    _check_list("keyterms", keyterms, most=100)
-    if sum(map(len, keyterms)) > 1200:
-        raise ConfigError(
-            "keyterms: at most 1,200 characters in all, got "
-            f"{sum(map(len, keyterms)):,}; leave out the common words"
-        )
-    _check_list("language_hints", language_hints, most=6)
-    query: dict[str, object] = {
-        "model": model,
-        "encoding": encoding,
-        "sample_rate": sample_rate,
-        "language": language,
-        "keyterm": list(keyterms),
-        "language_hint": list(language_hints),
-        "min_volume": _check_number("min_volume", min_volume),
-        "max_silence_duration_secs": check.seconds(
-            "max_silence_duration_secs", max_silence_duration_secs, none=True
-        ),
-    }
-    query = {name: value for name, value in query.items() if value not in (None, [])}
-    return query | _check_extra(extra_query, MANUAL)
 
 
 def find_base_url(url: str | None) -> str:
@@ -285,53 +207,3 @@ def check_credential(name: str, value: object) -> Secret:
         return Secret(value)
     finally:
         value = None  # not for the eyes of a traceback, see above
-
-
-def _check_list(name: str, values: object, *, most: int) -> None:
-    if isinstance(values, str) or not isinstance(values, Sequence):
-        raise ConfigError(f"{name}: a list of strings, got {values!r}")
-    if len(values) > most:
-        raise ConfigError(f"{name}: at most {most}, got {len(values)}")
-    for value in values:
-        check.text(name, value)
-
-
-def _check_number(name: str, value: object) -> object:
-    if value is not None and check.finite(value) is None:
-        raise ConfigError(f"{name}: a number or None, got {value!r}")
-    return value
-
-
-def _check_extra(extra: object, endpoint: Endpoint) -> dict[str, object]:
-    if not isinstance(extra, Mapping):
-        raise ConfigError(f"extra_query: a mapping of strings, got {extra!r}")
-    for name, value in extra.items():
-        check.text("extra_query", name)
-        if name in _FORBIDDEN_QUERY:
-            raise ConfigError(
-                f"extra_query: {name} must not stand in a URL, where logs keep it; "
-                f"pass it as {name}="
-            )
-        if name in endpoint.required + endpoint.optional:
-            raise ConfigError(
-                f"extra_query: {name} has an argument of its own; use that"
-            )
-        for item in _several(value):
-            if not isinstance(item, (str, bool)) and check.finite(item) is None:
-                raise ConfigError(
-                    f"extra_query: {name} wants a string, a number, a bool or a list "
-                    f"of them, got {value!r}"
-                )
-            check.text(f"extra_query: {name}", str(item))
-    return dict(extra)
-
-
-def _several(value: object) -> Iterable[object]:
-    return value if isinstance(value, (list, tuple)) else [value]
-
-
-def _pairs(query: Mapping[str, object]) -> Iterable[tuple[str, str]]:
-    """Flatten lists into repeated parameters and write values as the web does."""
-    for name, value in query.items():
-        for item in _several(value):
-            yield name, str(item).lower() if isinstance(item, bool) else str(item)
