@@ -1,14 +1,29 @@
-"""What the library notices: each finding is a mistake the service warns of.
+"""What a finding is, and what those about a session say.
 
-Decides what a finding says. Never raises, waits or sends: a finding does not
-stop anything, it tells.
+Decides words. Never raises, waits or sends: a finding does not stop anything, it
+tells.
 """
 
 from __future__ import annotations
 
 import attrs
 
-__all__ = ["Finding"]
+__all__ = [
+    "PAGE",
+    "Finding",
+    "budget_spent",
+    "config_refused",
+    "no_done",
+    "partial_sample",
+    "recording_stopped",
+    "replay_differs",
+    "replay_overflow",
+    "slow_callback",
+    "unasked_flush_done",
+]
+
+PAGE = "https://docs.cartesia.ai/use-the-api/stt/troubleshooting/manual"
+"""The service's page on what goes wrong with its Manual endpoint."""
 
 
 @attrs.frozen
@@ -19,11 +34,13 @@ class Finding:
         code: Its short name, for programs.
         message: What was seen, in one sentence.
         advice: What to do about it.
+        page: Where the service warns of it; empty where it is the library's own.
     """
 
     code: str
     message: str
     advice: str
+    page: str = ""
 
     def __str__(self) -> str:
         return f"{self.message} {self.advice}"
@@ -93,4 +110,23 @@ def recording_stopped(reason: str) -> Finding:
         "recording-stopped",
         f"The recording of this session has stopped: {reason}.",
         "The session itself is not affected; see to the folder given as record=.",
+    )
+
+
+def budget_spent(dropped: float) -> Finding:
+    """The session ends early, as its caller wished."""
+    return Finding(
+        "budget-spent",
+        f"The budget of this session is spent: it ends now, and {dropped:.1f} s of "
+        "audio that waited were not sent.",
+        "Raise budget= if it was too small; stats.billed_seconds says what was sent.",
+    )
+
+
+def config_refused(error: str) -> Finding:
+    """The server took exception to a command, probably to a config."""
+    return Finding(
+        "config-refused",
+        f"The server did not take a change of the configuration: {error}.",
+        "The session goes on as it was; correct the arguments of config().",
     )

@@ -1,0 +1,180 @@
+"""What is listened for in the audio on its way in: ends of utterances, and mistakes.
+
+Decides who hears what, and runs the caller's endpointer. Numbers come out: nothing is
+queued or told here, and no lock is held.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from operator import index
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from .audio import AudioFormat, decode
+from .checks import BLOCK, Finding, Listener
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Ears", "Endpointer", "Heard"]
+
+_MOST = 3.4e38
+"""The largest float32, or nearly."""
+
+
+class Endpointer(Protocol):
+    """What `Transcriber` asks of an ``endpointer=``.
+
+    Threads: its methods are called one at a time, by whoever feeds.
+    """
+
+    def start(self, sample_rate: int) -> None:
+        """Begin to listen to a stream of this rate, in Hz."""
+
+    def hear(self, samples: NDArray[np.float32]) -> Sequence[int]:
+        """Listen to the next samples, of shape ``(frames,)`` and from -1 to 1.
+
+        Returns:
+            Where among them utterances are over, in frames from their beginning, in
+            order; mostly none.
+        """
+
+    def reset(self) -> None:
+        """Forget the utterance under way: the caller has ended it."""
+
+
+class Heard(NamedTuple):
+    """What a piece of audio had in it.
+
+    Attributes:
+        findings: What is wrong with it.
+        levels: The root mean square, from 0 to 1, of each `BLOCK` that it completes.
+        ends: Where in it an utterance is over, in bytes of the wire's format.
+    """
+
+    findings: Sequence[Finding] = ()
+    levels: tuple[float, ...] = ()
+    ends: tuple[int, ...] = ()
+
+
+class Ears:
+    """The listeners of one session.
+
+    Args:
+        source: What the caller feeds.
+        wire: What becomes of it.
+        endpointer: Who hears the ends of utterances, if anybody does.
+        checks: Whether to listen for mistakes.
+
+    Attributes:
+        deaf: Whether nobody listens.
+        hears_ends: Whether somebody listens for the ends of utterances.
+
+    Threads: one at a time, that whose `feed` has its turn; but for `reset`.
+    """
+
+    def __init__(
+        self,
+        source: AudioFormat,
+        wire: AudioFormat,
+        *,
+        endpointer: Endpointer | None,
+        checks: bool,
+    ) -> None:
+        self._wire = wire
+        self._endpointer = endpointer
+        self.hears_ends = endpointer is not None
+        self.deaf = endpointer is None and not checks
+        self._listener = Listener(source) if checks else None
+        self._levels = Levels(wire.sample_rate) if checks else None
+        self._begun = self._reset = False
+
+    def reset(self) -> None:
+        """Note that the caller has ended an utterance; from any thread."""
+        # The endpointer is told by the next feed: it is at work on one thread only.
+        self._reset = True
+
+    def hear(self, audio: Any, data: bytes, *, muted: bool) -> Heard:
+        """Listen to a piece.
+
+        Args:
+            audio: As it was fed: bytes or an array.
+            data: As it will be sent.
+            muted: Whether silence is sent in its place.
+        """
+        findings: Sequence[Finding] = ()
+        if self._listener is not None and not muted:
+            findings = self._listener.listen(audio)
+        if not data:
+            return Heard(findings=findings)
+        samples = decode(data, self._wire.encoding)
+        return Heard(
+            findings=findings,
+            levels=() if self._levels is None else self._levels.of(samples),
+            ends=self._ends(samples),
+        )
+
+    def _ends(self, samples: NDArray[np.float32]) -> tuple[int, ...]:
+        endpointer = self._endpointer
+        if endpointer is None:
+            return ()
+        if not self._begun:
+            endpointer.start(self._wire.sample_rate)
+            self._begun = True
+        if self._reset:
+            self._reset = False
+            endpointer.reset()
+        ends = _checked(endpointer.hear(samples), len(samples))
+        width = self._wire.frame_bytes
+        return tuple(end * width for end in ends)
+
+
+def _checked(ends: Sequence[int] | None, frames: int) -> list[int]:
+    """What somebody's endpointer returned, if audio can be cut there."""
+    try:
+        # NumPy's integers are welcome, floats are not.
+        found = [index(end) for end in ends]  # type: ignore[union-attr]  # the except's
+    except TypeError:
+        found = [-1]
+    if found != sorted(found) or any(not 0 <= end <= frames for end in found):
+        raise ConfigError(
+            "endpointer: hear() returns where among its samples utterances are over, "
+            f"integers from 0 to {frames} in order, or []; got {ends!r}"
+        )
+    return found
+
+
+class Levels:
+    """The levels of audio, block by block, however it is cut.
+
+    Args:
+        rate: Samples a second.
+    """
+
+    def __init__(self, rate: int) -> None:
+        self._size = max(1, round(rate * BLOCK))
+        self._rest: NDArray[np.float32] | None = None  # of a block under way
+
+    def of(self, samples: NDArray[np.float32]) -> tuple[float, ...]:
+        """The root mean square of each block that these samples complete."""
+        import numpy as np
+
+        if self._rest is not None:
+            samples = np.concatenate((self._rest, samples))
+        size, count = self._size, len(samples)
+        over = count % size
+        # A copy, for a view would keep the whole piece.
+        self._rest = samples[count - over :].copy() if over else None
+        # Block by block: mostly there are two, and a call for all rows at once takes
+        # five times as long as a product.
+        levels = []
+        for at in range(0, count - over, size):
+            block = samples[at : at + size]
+            power = float(block.dot(block)) / size
+            if not power <= _MOST:  # NaN is no level, and infinity a large one
+                power = 0.0 if power != power else _MOST
+            levels.append(math.sqrt(power))
+        return tuple(levels)

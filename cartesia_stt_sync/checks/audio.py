@@ -1,0 +1,149 @@
+"""What is wrong with the audio itself: not what was declared, too loud, dead.
+
+Decides from the samples alone. Looks closely at the first seconds with something to
+hear in them, and later at one block in ten: hundreds of streams share a processor.
+NumPy does the arithmetic and is imported by the first call.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._samples import decode, normalize
+from ..audio import AudioFormat
+from .container import container_of, file_in_audio
+from .finding import Finding, partial_sample
+from .level import Level
+from .misread import CLOSELY, Misread
+
+__all__ = ["Listener"]
+
+_BLOCK = 0.5
+"""Seconds that are judged at once."""
+
+_ALIGNED = 48
+"""Bytes that hold whole frames of every encoding, in one channel and in two."""
+
+
+class Listener:
+    """Listens to audio as it is fed.
+
+    Args:
+        audio: What it is declared to be.
+
+    Threads: one at a time.
+    """
+
+    def __init__(self, audio: AudioFormat) -> None:
+        self._audio = audio
+        self._frame = audio.frame_bytes
+        unit = _ALIGNED * audio.frame_bytes
+        seconds = audio.sample_rate * audio.frame_bytes * _BLOCK
+        self._size = max(1, round(seconds / unit)) * unit  # bytes of a block
+        self._buffer = bytearray()
+        self._odd = 0  # bytes of a frame whose rest has not come
+        self._skip = 0  # bytes until the next block
+        self._known: set[str] = set()
+        self._wrong = False  # whether the level is one of something else
+        self._misread = Misread(audio)
+        self._level = Level(audio)
+
+    def listen(self, audio: Any) -> list[Finding]:
+        """Listen to what a caller feeds, bytes or an array."""
+        if type(audio) is bytes:
+            return self.hear(audio)
+        if hasattr(audio, "__array__"):
+            return self.hear_array(audio)
+        return self.hear(memoryview(audio).cast("B"))
+
+    def hear(self, data: bytes | memoryview) -> list[Finding]:
+        """Listen to bytes.
+
+        Args:
+            data: The next of them, cut anywhere.
+
+        Returns:
+            What has come to light; each kind once.
+        """
+        found: list[Finding] = []
+        self._odd = (self._odd + len(data)) % self._frame
+        kind = container_of(bytes(data[:2048]))
+        if kind is not None:
+            found.append(file_in_audio(kind))
+            self._misread.over = True  # it has been told what it is
+        elif self._skip >= len(data):  # as mostly, once the first seconds are over
+            self._skip -= len(data)
+            return found
+        at = 0
+        while at < len(data):
+            if self._skip:
+                step = min(self._skip, len(data) - at)
+                self._skip -= step
+            else:
+                step = min(self._size - len(self._buffer), len(data) - at)
+                self._buffer += data[at : at + step]
+            at += step
+            if len(self._buffer) == self._size:
+                found += self._judge(bytes(self._buffer))
+                self._buffer.clear()
+        return self._new(found)
+
+    def hear_array(self, array: Any) -> list[Finding]:
+        """Listen to an array of shape ``(frames,)`` or ``(frames, channels)``."""
+        import numpy as np
+
+        values = np.asarray(array)
+        if not values.size:
+            return []
+        samples = normalize(values).reshape(len(values), -1)
+        seconds = len(samples) / self._audio.sample_rate
+        return self._new(self._level.judge(samples, seconds, trusted=True))
+
+    def end(self) -> list[Finding]:
+        """Judge what there was, also if it was too little to be judged on the way.
+
+        Returns:
+            What comes to light thereby. Of a recording that is whole it can be said
+            that it is silent, though it has lasted for two seconds.
+        """
+        frame = self._audio.frame_bytes
+        whole = len(self._buffer) - len(self._buffer) % frame
+        found = self._judge(bytes(self._buffer[:whole])) if whole else []
+        self._buffer.clear()
+        misread = self._misread.end()
+        if misread is not None:
+            found += self._noted(misread)
+        if self._odd:
+            found.append(partial_sample(self._odd))
+        if not self._wrong:
+            found += self._level.end(trusted=self._misread.trusted)
+        return self._new(found)
+
+    def _judge(self, block: bytes) -> list[Finding]:
+        audio, found = self._audio, []
+        import numpy as np
+
+        with np.errstate(all="ignore"):
+            samples = decode(block, audio.encoding).reshape(-1, audio.channels)
+        closely = self._level.sounding < CLOSELY and not self._wrong
+        seconds = len(samples) / audio.sample_rate * (1 if closely else CLOSELY)
+        self._skip = 0 if closely else (CLOSELY - 1) * self._size
+        misread = self._misread.judge(block, samples)
+        if misread is not None:
+            found += self._noted(misread)
+        if not self._wrong:
+            found += self._level.judge(samples, seconds, trusted=self._misread.trusted)
+        return found
+
+    def _noted(self, misread: Finding) -> list[Finding]:
+        # What is loud, quiet or shifted then, is so because it is read wrongly.
+        self._wrong = misread.code == "wrong-encoding"
+        return [misread]
+
+    def _new(self, found: list[Finding]) -> list[Finding]:
+        new: list[Finding] = []
+        for finding in found:
+            if finding.code not in self._known:
+                self._known.add(finding.code)
+                new.append(finding)
+        return new

@@ -1,0 +1,354 @@
+"""What is wrong with how a session is used: its pace, its finalizes, its end.
+
+Decides from what is fed and called, and when, as numbers that are passed in. Every
+rule is slow to judge: a finding about correct use would teach people to look away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .finding import PAGE, Finding
+
+__all__ = ["BLOCK", "Watch", "aborted_undrained", "no_language"]
+
+BLOCK = 0.05
+"""Seconds of audio behind each level that is passed in."""
+
+_RATES = (8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000, 96000)
+"""What audio is usually sampled at, in Hz."""
+
+
+def arrives_fast(times: float, rate: int) -> Finding:
+    """More audio comes than time passes."""
+    return Finding(
+        "audio-too-fast",
+        f"Audio arrives {times:.2f} times as fast as sample_rate={rate} and its "
+        f"encoding say{_instead(rate * times)}.",
+        "Declare the rate and the encoding that the audio has, in sample_rate= and "
+        "encoding=, or in source=.",
+        PAGE,
+    )
+
+
+def arrives_slow(times: float, rate: int) -> Finding:
+    """Less audio comes than time passes."""
+    return Finding(
+        "audio-too-slow",
+        f"Audio arrives steadily, but only {times:.2f} times as fast as "
+        f"sample_rate={rate} and its encoding say{_instead(rate * times)}.",
+        "Declare the rate and the encoding that the audio has; or, if they are right, "
+        "feed in time: a loop that sleeps as long as each piece lasts falls behind.",
+        PAGE,
+    )
+
+
+def _instead(rate: float) -> str:
+    """The usual rate that would fit, if one does."""
+    nearest = min(_RATES, key=lambda known: abs(known - rate))
+    fits = abs(nearest - rate) <= 0.04 * nearest
+    return f"; it would fit {nearest} Hz" if fits else ""
+
+
+def finalize_in_speech() -> Finding:
+    """The speaker went on across a ``finalize``."""
+    return Finding(
+        "finalize-in-speech",
+        "A finalize() was called while somebody spoke: the speech goes on right behind "
+        "it, and the word that was cut is damaged.",
+        "Call it once the speaker has finished, or pass endpointer= and let the "
+        "transcriber call it.",
+        PAGE,
+    )
+
+
+def finalize_often(seconds: float) -> Finding:
+    """Somebody finalizes by the clock and not by the speech."""
+    return Finding(
+        "finalize-often",
+        f"There were {_OFTEN} calls of finalize() within {seconds:.1f} s of audio.",
+        "Call it once an utterance, at its end: each call costs the text its context. "
+        "For the text so far there is partial.",
+        PAGE,
+    )
+
+
+def never_finalized(seconds: float) -> Finding:
+    """Speech has been over for long, and its text has not come."""
+    return Finding(
+        "no-finalize",
+        f"Speech ended {seconds:.0f} s ago, its text has not come, and nobody has "
+        "called finalize(): the service waits for more.",
+        "Call finalize() at the end of an utterance, or pass endpointer=; where the "
+        "service shall find the ends by itself, use the Auto endpoint: "
+        "TurnTranscriber.",
+        PAGE,
+    )
+
+
+def starved(seconds: float) -> Finding:
+    """Audio stopped in the middle of it."""
+    return Finding(
+        "starved",
+        f"No audio came for {seconds:.1f} s while the service had speech to answer; "
+        "silence was sent in its place, and is billed.",
+        "Go on feeding while the speaker is quiet or muted, mute() keeps the time; or "
+        "call finalize() when an utterance is over.",
+        PAGE,
+    )
+
+
+def aborted_undrained(seconds: float) -> Finding:
+    """The end of the text was thrown away."""
+    return Finding(
+        "not-drained",
+        f"The session was aborted with {seconds:.1f} s of audio that the service had "
+        "not answered; their text is lost.",
+        "End with close(), which waits for the last words; an exception in a with "
+        "block aborts.",
+        PAGE,
+    )
+
+
+def no_language(model: str) -> Finding:
+    """A model that has to be told gets no language."""
+    return Finding(
+        "no-language",
+        f"The model {model} does not detect languages, and is told none.",
+        'Pass language="en", or whatever is spoken.',
+        PAGE,
+    )
+
+
+_WINDOW = 1.5
+"""Seconds of arrivals that are looked at, twice in a row."""
+
+_PIECES = 5
+"""Pieces in a window, at least."""
+
+_GAP = 0.5
+"""Seconds between two pieces from which on the source is no steady one."""
+
+_STEADY = 0.04
+"""How much two windows in a row may differ."""
+
+_FAST, _SLOW = 1.25, 0.8
+"""Beyond these it is no clock that drifts, and no loop that sleeps a little long."""
+
+_BURST = 16.0
+"""From here on it is a file that is read, and not a source."""
+
+_OFTEN, _OFTEN_WITHIN = 5, 4.0
+"""So many finalizes in so many seconds of audio are too many."""
+
+_OVER = 5.0
+"""Seconds of quiet audio after which speech was over long ago."""
+
+_STARVED = 1.0
+"""Seconds of silence in one gap that are no jitter."""
+
+_PROMPT = 0.3
+"""Seconds within which audio that goes on goes on."""
+
+_LIKE = 3.0
+"""How much the level of speech changes from one block to the next, at most."""
+
+_WHILE = 3
+"""Blocks of speech on either side of a cut."""
+
+_LOUD = 0.01
+"""A level below which nothing is taken for speech: -40 dB of full scale."""
+
+_ABOVE_FLOOR = 4.0
+"""How far speech stands out of what is there all the time: 12 dB."""
+
+_LATELY = round(10 / BLOCK)
+"""Blocks in which what is there all the time is looked for."""
+
+
+class Watch:
+    """The judge of one session.
+
+    Args:
+        rate: Samples a second that were declared, in Hz.
+        finalizes: Whether the endpoint has a ``finalize``.
+        by_itself: Whether an endpointer calls it.
+
+    Threads: none of its own; its driver holds a lock around each call.
+    """
+
+    def __init__(self, rate: int, *, finalizes: bool, by_itself: bool) -> None:
+        self._rate = rate
+        self._arrivals = Arrivals()
+        self._finalizes = finalizes
+        self._by_itself = by_itself
+        self._voice = Voice()
+        self._fed = 0.0  # seconds of audio
+        self._calls: list[float] = []  # the last, at which second of audio
+        self._cut: Cut | None = None  # the last finalize, while it is in question
+        self._unanswered = False  # whether there was speech since the last answer
+
+    def fed(
+        self,
+        now: float,
+        seconds: float,
+        levels: Sequence[float],
+        *,
+        blocked: bool,
+        waiting: float = 0.0,
+    ) -> list[Finding]:
+        """Note a piece of audio.
+
+        Args:
+            now: When it came.
+            seconds: Its length.
+            levels: The root mean square, from 0 to 1, of each `BLOCK` of it; none
+                where nobody listened.
+            blocked: Whether the caller had to wait for room.
+            waiting: Seconds of all audio so far that are not sent yet: of those the
+                service can have said nothing.
+        """
+        found = []
+        times = self._arrivals.add(now, seconds, blocked=blocked)
+        if times is not None:
+            judge = arrives_fast if times > 1 else arrives_slow
+            found.append(judge(times, self._rate))
+        self._fed += seconds
+        for level in levels:
+            self._unanswered = self._voice.add(level) or self._unanswered
+            if self._cut is not None and self._cut.goes_on(self._voice, now):
+                found.append(finalize_in_speech())
+                self._cut = None
+        quiet = self._voice.quiet * BLOCK - waiting
+        expected = self._finalizes and not self._by_itself and not self._calls
+        if expected and self._unanswered and quiet >= _OVER:
+            found.append(never_finalized(quiet))
+        return found
+
+    def finalized(self, now: float) -> list[Finding]:
+        """Note that the caller has called ``finalize``."""
+        self._unanswered = False
+        self._calls = [*self._calls[1 - _OFTEN :], self._fed]
+        self._cut = Cut(self._voice.run, self._voice.level, now)
+        span = self._fed - self._calls[0]
+        if len(self._calls) == _OFTEN and 0 < span <= _OFTEN_WITHIN:
+            return [finalize_often(span)]
+        return []
+
+    def answered(self) -> None:
+        """Note a final, or the end of a turn."""
+        self._unanswered = False
+
+    def gap(self, silence: float) -> list[Finding]:
+        """Note how much silence has filled the gap that is open.
+
+        Args:
+            silence: Seconds; only of a gap in which no ``finalize`` is on its way.
+        """
+        return [starved(silence)] if silence >= _STARVED else []
+
+
+class Cut:
+    """A ``finalize`` between two blocks of audio.
+
+    Args:
+        run: Blocks of speech in a row before it.
+        level: Of the last of them.
+        now: When it was called.
+    """
+
+    def __init__(self, run: int, level: float, now: float) -> None:
+        self._level = level
+        self._at = now
+        self._behind = 0  # blocks of speech in a row behind it
+        self._open = run >= _WHILE  # whether it may still turn out to be in speech
+
+    def goes_on(self, voice: Voice, now: float) -> bool:
+        """Whether speech has run on across it, with the block that the voice has heard.
+
+        Only where it does so at once, about as loud, and for a while on both sides:
+        two utterances that were cut tight and fed in a row are none of it.
+        """
+        if not self._behind:
+            prompt = now - self._at <= _PROMPT
+            self._open = self._open and prompt and self._is_like(voice.level)
+        self._open = self._open and voice.quiet == 0
+        self._behind += 1
+        return self._open and self._behind >= _WHILE
+
+    def _is_like(self, level: float) -> bool:
+        return 1 / _LIKE <= level / self._level <= _LIKE
+
+
+class Voice:
+    """Whether somebody speaks, from levels alone.
+
+    Cheap and cautious: speech is what stands well out of the quietest that was heard
+    lately. In steady noise it hears nobody, and so never accuses.
+
+    Attributes:
+        run: Blocks of speech in a row.
+        quiet: Blocks since the last of it.
+        level: Of the latest block.
+    """
+
+    def __init__(self) -> None:
+        # The blocks of the last while that none behind them is quieter than, with
+        # their numbers: the first is the quietest of all, and few are kept.
+        self._floor: list[tuple[int, float]] = []
+        self._heard = 0  # blocks
+        self.run = self.quiet = 0
+        self.level = 0.0
+
+    def add(self, level: float) -> bool:
+        """Add a block's level; tell whether it is speech."""
+        floors = self._floor
+        while floors and floors[-1][1] >= level:
+            floors.pop()
+        floors.append((self._heard, level))
+        self._heard += 1
+        if floors[0][0] <= self._heard - 1 - _LATELY:
+            del floors[0]
+        # Until it has been quiet once, nobody knows what quiet is.
+        floor = max(floors[0][1], _LOUD / _ABOVE_FLOOR)
+        speech = level > _ABOVE_FLOOR * floor
+        self.level = level
+        self.run, self.quiet = (self.run + 1, 0) if speech else (0, self.quiet + 1)
+        return speech
+
+
+class Arrivals:
+    """How fast audio comes, where it comes steadily."""
+
+    def __init__(self) -> None:
+        self._begin: float | None = None
+        self._last = 0.0
+        self._seconds = 0.0
+        self._pieces = 0
+        self._before: float | None = None  # what the window before came to
+
+    def add(self, now: float, seconds: float, *, blocked: bool) -> float | None:
+        """Note a piece; return how many times too fast, or slow, once that is sure."""
+        if blocked or self._begin is None or now - self._last > max(_GAP, 2 * seconds):
+            # The first piece of a window is what came before it began.
+            self._before = None
+            self._restart(now)
+            return None
+        self._last = now
+        self._seconds += seconds
+        self._pieces += 1
+        span = now - self._begin
+        if span < _WINDOW or self._pieces < _PIECES:
+            return None
+        times = self._seconds / span
+        steady = self._before is not None and abs(times / self._before - 1) <= _STEADY
+        self._before = times
+        self._restart(now)
+        if not steady or _SLOW <= times <= _FAST or times > _BURST:
+            return None
+        return times
+
+    def _restart(self, now: float) -> None:
+        self._begin = self._last = now
+        self._seconds = 0.0
+        self._pieces = 0
