@@ -6,9 +6,25 @@ service puts the blanks where they belong. Touches no clock, thread or socket.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from .events import Transcript
 
-__all__ = ["Assembler"]
+__all__ = ["Assembler", "joined", "whose"]
+
+
+def whose(channel: int | None) -> str:
+    """What stands before a channel's text where people read it; they count from 1."""
+    return "" if channel is None else f"{channel + 1}: "
+
+
+def joined(deltas: Iterable[Transcript]) -> Iterator[str]:
+    """The texts of deltas, to be joined: a new line for each change of the channel."""
+    last: Transcript | None = None
+    for delta in deltas:
+        changed = last is not None and delta.channel != last.channel
+        yield "\n" + delta.text if changed else delta.text
+        last = delta
 
 
 class Assembler:
