@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import attrs
 
 from . import _validate as check
-from .errors import ConnectError, ConnectionLost
+from .errors import ConnectError, ConnectionLost, ServerError
 
 __all__ = ["Attempts", "Reconnect", "delays", "worth_it"]
 
@@ -84,10 +84,15 @@ class Attempts:
     def __init__(self, policy: Reconnect | None, jitter: Callable[[], float]) -> None:
         self._policy = policy
         self._jitter = jitter
-        self.answered()
+        self._restart()
 
     def answered(self) -> None:
         """Note that the server said something: the count starts anew."""
+        if not self._made and not self._asked_to_wait:
+            return  # as it is after nearly every message
+        self._restart()
+
+    def _restart(self) -> None:
         policy = self._policy
         self._left = iter(()) if policy is None else delays(policy, self._jitter)
         self._made = 0
@@ -97,9 +102,21 @@ class Attempts:
         """Whether to try at all after a loss of this kind."""
         return self._policy is not None and worth_it(error)
 
-    def refused(self, error: ConnectError) -> None:
+    def refused(self, error: ConnectError | ServerError) -> None:
         """Note a refusal: the server may have said how long to wait."""
         self._asked_to_wait = min(error.retry_after or 0.0, _LONGEST)
+
+    def next_for(self, error: ConnectError | ServerError) -> tuple[int, float] | None:
+        """Return the next try after a request was answered so, if one is worth it.
+
+        Only what the service itself said, 429 or 5xx, tells that a request came to
+        nothing; without an answer it may have been carried out.
+        """
+        status = error.status_code
+        if status is None or not (status == 429 or status >= 500):
+            return None
+        self.refused(error)
+        return self.next()
 
     def next(self) -> tuple[int, float] | None:
         """Return the next try's number and the seconds before it, if one is left."""
