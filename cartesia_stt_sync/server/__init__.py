@@ -1,4 +1,4 @@
-"""A local server that speaks the service's Manual endpoint, for tests and demos.
+"""A local server that speaks the service's streaming endpoints, for tests and demos.
 
 Re-exports what is public; needs the extra ``[local]``.
 """

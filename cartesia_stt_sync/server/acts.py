@@ -14,11 +14,15 @@ from typing import Any
 
 import attrs
 
-from ..events import Done, ErrorEvent, FlushDone, Transcript, dump
+from ..endpoints import MANUAL
+from ..events import Done, ErrorEvent, FlushDone, Transcript
+from ..wire import dump
 from .faults import Fault
+from .handshake import Stream
+from .replies import Replies, replies_of
 from .session import End
 
-__all__ = ["Act", "Answer", "Fate", "Takeover", "act_of", "opening_of"]
+__all__ = ["Act", "Answer", "Fate", "Takeover", "act_of", "answer_of", "opening_of"]
 
 _TEXT, _CLOSE, _PING = 1, 8, 9
 _BLOCK = 65536
@@ -78,7 +82,7 @@ class Answer:
     """
 
     status: int
-    text: str = ""
+    text: str | bytes = ""
     content_type: str = "text/plain"
     headers: dict[str, str] = attrs.field(factory=dict)
 
@@ -94,15 +98,15 @@ def frame(opcode: int, payload: bytes, *, fin: bool = True) -> bytes:
     return head + struct.pack("!BQ", 127, size) + payload
 
 
-def act_of(fault: Fault, request_id: str) -> Act | Takeover:
+def act_of(fault: Fault, replies: Replies) -> Act | Takeover:
     """What a fault of a stream does.
 
     Args:
         fault: One that is not of the handshake.
-        request_id: What stands in the stream's events.
+        replies: What the stream's endpoint says.
     """
     made = _STREAM[fault.kind]
-    return made(fault, request_id) if callable(made) else made
+    return made(fault, replies) if callable(made) else made
 
 
 def opening_of(fault: Fault, request_id: str) -> Answer | Takeover | None:
@@ -114,6 +118,37 @@ def opening_of(fault: Fault, request_id: str) -> Answer | Takeover | None:
     """
     made = _HANDSHAKE[fault.kind]
     return made(fault, request_id) if callable(made) else made
+
+
+_OF_BATCH = {"reset", "vanish", "stop_reading", "stop_answering", "slow", "error"}
+_OF_BATCH |= {"garbage", "invalid_utf8", "deep_json", "flush_done"}
+
+
+def answer_of(fault: Fault, request_id: str) -> Answer | Takeover | float | None:
+    """What a fault of a stream does to a Batch request, in place of the answer.
+
+    Args:
+        fault: One that is not of the handshake; its moment makes no difference.
+        request_id: What stands in an answer's body.
+
+    Returns:
+        A number is the seconds by which the answer is late; ``None``: the fault is
+        one of websockets, and the request is served well.
+    """
+    if fault.kind not in _OF_BATCH:
+        return None
+    stream = Stream(model="", encoding="pcm_s16le", sample_rate=16000)
+    replies = replies_of(MANUAL, stream, request_id=request_id, language="en")
+    made = act_of(fault, replies)
+    if isinstance(made, Takeover):
+        return made
+    if made.delay:
+        return made.delay
+    return Answer(
+        status=fault.options.get("status", 200),
+        text=made.payload,
+        content_type="application/json",
+    )
 
 
 def _title(status: int) -> str:
@@ -149,17 +184,17 @@ def _redirect(fault: Fault, request_id: str) -> Answer:
     return Answer(status=302, headers={"Location": fault.options["url"]})
 
 
-def _close(fault: Fault, request_id: str) -> Act | Takeover:
+def _close(fault: Fault, replies: Replies) -> Act | Takeover:
     code = fault.options["code"]
     if code is None:
         return Takeover(first=frame(_CLOSE, b""), fate=Fate.FIN)
     return Act(times=0, end=End(code, fault.options["reason"]))
 
 
-def _error(fault: Fault, request_id: str) -> Act:
+def _error(fault: Fault, replies: Replies) -> Act:
     given = fault.options
     title, message, status = _title(given["status"]), given["message"], given["status"]
-    fields: dict[str, Any] = {"type": "error", "request_id": request_id}
+    fields: dict[str, Any] = {"type": "error", "request_id": replies.request_id}
     if given["shape"] == "oldest":
         fields |= {"error": message}
     elif given["shape"] == "older":
@@ -171,20 +206,18 @@ def _error(fault: Fault, request_id: str) -> Act:
     return Act(payload=json.dumps(fields).encode(), end=end)
 
 
-def _flood(fault: Fault, request_id: str) -> Act:
-    event = Transcript(
-        text="a flood of text", is_final=False, duration=0.1, request_id=request_id
-    )
+def _flood(fault: Fault, replies: Replies) -> Act:
+    event = replies.provisional("a flood of text")
     return Act(payload=dump(event).encode(), times=fault.options["events"])
 
 
-def _deep_json(fault: Fault, request_id: str) -> Act:
+def _deep_json(fault: Fault, replies: Replies) -> Act:
     depth = fault.options["depth"]
     return Act(payload=b"[" * depth + b"]" * depth)
 
 
-def _half_frame(fault: Fault, request_id: str) -> Takeover:
-    event = Transcript(text=" half", is_final=True, request_id=request_id)
+def _half_frame(fault: Fault, replies: Replies) -> Takeover:
+    event = Transcript(text=" half", is_final=True, request_id=replies.request_id)
     payload = dump(event).encode()
     whole = frame(_TEXT, payload)
     return Takeover(first=whole[: -len(payload) // 2], fate=Fate.FIN)
@@ -192,7 +225,7 @@ def _half_frame(fault: Fault, request_id: str) -> Takeover:
 
 _PINGS = frame(_PING, b"?")
 
-_Made = Act | Takeover | Callable[[Fault, str], Act | Takeover]
+_Made = Act | Takeover | Callable[[Fault, Replies], Act | Takeover]
 _STREAM: dict[str, _Made] = {
     "reset": Takeover(fate=Fate.RESET),
     "vanish": Takeover(fate=Fate.FIN),
@@ -200,11 +233,11 @@ _STREAM: dict[str, _Made] = {
     "half_frame": _half_frame,
     "stop_reading": Takeover(fate=Fate.DEAF),
     "stop_answering": Takeover(),
-    "done": lambda _, request_id: Act(
-        times=0, end=End(1000, event=Done(request_id=request_id))
+    "done": lambda _, replies: Act(
+        times=0, end=End(1000, event=Done(request_id=replies.request_id))
     ),
-    "flush_done": lambda _, request_id: Act(
-        payload=dump(FlushDone(request_id=request_id)).encode()
+    "flush_done": lambda _, replies: Act(
+        payload=dump(FlushDone(request_id=replies.request_id)).encode()
     ),
     "error": _error,
     "garbage": Act(payload=b"this is no JSON"),

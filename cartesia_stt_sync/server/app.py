@@ -8,9 +8,10 @@ who is let in (`handshake`). Everything here runs on the server's event loop.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Executor
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -18,13 +19,15 @@ from typing import TYPE_CHECKING
 import attrs
 from aiohttp import web
 
-from ..endpoints import MANUAL
-from ..events import dump
-from .acts import Answer, opening_of
+from ..endpoints import BATCH, MANUAL, TURNS, Endpoint
+from ..wire import dump
+from .batch import answer
+from .choice import warn_of_language
 from .engine import Engine
 from .faults import Fault
-from .handshake import Refusal, Request, Stream, check
-from .seized import Seized
+from .form import check_address
+from .handshake import Refusal, Request, check
+from .openings import Openings, dropped
 from .session import End, Limits, Session
 from .stream import StreamDriver
 
@@ -34,6 +37,9 @@ if TYPE_CHECKING:
 __all__ = ["Server", "Settings"]
 
 _log = logging.getLogger("cartesia_stt_sync.server")
+
+_STREAMED = {MANUAL: "Manual", TURNS: "Auto"}
+"""The websocket endpoints, with the service's names of them."""
 
 _SHUTDOWN = End(1001, "the server is shutting down", patience=0.2)
 
@@ -52,6 +58,7 @@ class Settings:
         engine: What turns sound into text.
         api_key: The only good key, or ``None`` where any will do.
         max_streams: How many streams may run at once, or ``None`` for no limit.
+        max_file: Bytes of a file, or ``None`` for no limit.
         limits: What each of them may do.
         faults: What goes wrong, one for each of them.
     """
@@ -59,6 +66,7 @@ class Settings:
     engine: Engine
     api_key: str | None = attrs.field(default=None, repr=False)
     max_streams: int | None = 20
+    max_file: int | None = None
     limits: Limits = attrs.field(factory=Limits)
     faults: Iterator[Fault | None] = attrs.field(factory=lambda: iter(()))
 
@@ -75,24 +83,25 @@ class Server:
         self._settings = settings
         self._executor = executor
         self._streams: set[StreamDriver] = set()
-        self._openings: set[asyncio.Task[None]] = set()  # spoilt handshakes
-        self._stopping = False
+        self._openings = Openings(settings.faults, self._check_room)
+        self._files = 0  # on their way, or being heard
 
     def application(self) -> web.Application:
         """Build the application; one for each start of the server."""
         app = web.Application(middlewares=[_refuse_politely])
         # A new endpoint is a new line here.
         routes: list[tuple[str, Callable[[web.Request], Awaitable[web.StreamResponse]]]]
-        routes = [("/", self._front_page), (MANUAL.path, self._manual)]
+        routes = [("/", self._front_page)]
+        for endpoint in _STREAMED:
+            routes.append((endpoint.path, functools.partial(self._stream, endpoint)))
         for path, handler in routes:
             app.router.add_get(path, handler)
+        app.router.add_post(BATCH.path, self._file)
         app.on_shutdown.append(self._end_streams)
         return app
 
     async def _end_streams(self, app: web.Application) -> None:
-        self._stopping = True
-        for opening in self._openings:
-            opening.cancel()
+        self._openings.stop()
         streams = list(self._streams)
         for stream in streams:
             stream.end(_SHUTDOWN)
@@ -101,34 +110,34 @@ class Server:
 
     async def _front_page(self, request: web.Request) -> web.Response:
         scheme = "wss" if request.secure else "ws"
+        endpoints = "".join(
+            f"endpoint: {scheme}://{request.host}{endpoint.path} ({name})\n"
+            for endpoint, name in _STREAMED.items()
+        )
+        endpoints += (
+            f"endpoint: {request.scheme}://{request.host}{BATCH.path} (Batch)\n"
+        )
         return web.Response(
             text=(
                 "The local speech-to-text server of cartesia-stt-sync is up.\n\n"
                 f"engine:   {self._settings.engine.name}\n"
                 f"streams:  {self._open_streams()} of "
                 f"{self._settings.max_streams or 'any number'}\n"
-                f"endpoint: {scheme}://{request.host}{MANUAL.path}\n\n"
+                f"{endpoints}\n"
                 "Use it with: Transcriber(api_key='any', "
                 f"base_url='{scheme}://{request.host}')\n"
             )
         )
 
-    async def _manual(self, request: web.Request) -> web.StreamResponse:
+    async def _stream(
+        self, endpoint: Endpoint, request: web.Request
+    ) -> web.StreamResponse:
         request_id = _request_id.get()
-        agreed = check(MANUAL, _values(request), self._settings.api_key)
-        # Uncompressed: samples do not shrink.
-        socket = web.WebSocketResponse(autoclose=False, compress=False, timeout=5.0)
-        socket.headers["X-Request-Id"] = request_id
-        if not socket.can_prepare(request).ok:
-            raise Refusal(400, "Not a websocket", "this endpoint wants an upgrade")
-        self._check_room()
-        fault = self._next_fault()
-        if fault is not None and fault.in_handshake:
-            spoilt = await self._spoil(fault, request)
-            if spoilt is not None:
-                return spoilt
-            fault = None
-            self._check_room()
+        agreed = check(endpoint, _values(request), self._settings.api_key)
+        socket = _socket(request)
+        fault, spoilt = await self._openings.enter(request, _request_id.get())
+        if spoilt is not None:
+            return spoilt
         engine = self._settings.engine
         session = Session(
             agreed,
@@ -136,8 +145,9 @@ class Server:
             request_id=request_id,
             language=engine.language or agreed.language or "en",
             now=asyncio.get_running_loop().time(),
+            endpoint=endpoint,
         )
-        _warn_of_language(engine, agreed)
+        warn_of_language(engine, agreed.language)
         transport = request.transport
         assert transport is not None  # nothing was awaited since it was there
         stream = StreamDriver(session, engine, socket, transport, self._executor, fault)
@@ -152,49 +162,31 @@ class Server:
             stream.finished.set()
         return socket
 
-    def _next_fault(self) -> Fault | None:
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        """Answer a Batch request."""
+        raw = check_address(_values(request), self._settings.api_key)
+        fault, spoilt = await self._openings.enter(request, _request_id.get())
+        if spoilt is not None:
+            return spoilt
+        self._files += 1
         try:
-            return next(self._settings.faults, None)
-        except Exception:
-            _log.exception("faults: there is no next one")
-            raise Refusal(
-                500, "Internal server error", "no fault is to be had; see the log"
-            ) from None
-
-    async def _spoil(self, fault: Fault, request: web.Request) -> web.Response | None:
-        """Spoil the handshake; ``None``: only its time was spoilt."""
-        request_id = _request_id.get()
-        _log.info("request %s: %r", request_id, fault)
-        opening = opening_of(fault, request_id)
-        if isinstance(opening, Answer):
-            return web.Response(
-                status=opening.status,
-                text=opening.text,
-                content_type=opening.content_type,
-                headers=opening.headers,
-            )
-        transport = request.transport
-        assert transport is not None  # nothing was awaited since it was read from
-        if opening is None:
-            await self._unless_stopped(asyncio.sleep(fault.options["seconds"]))
-            if not transport.is_closing() and not self._stopping:
-                return None
-            transport.abort()
-        else:
-            seized = Seized(transport)
-            await self._unless_stopped(seized.carry_out(opening))
-            seized.drop()
-        return web.Response()  # which cannot be sent any more
-
-    async def _unless_stopped(self, part: Coroutine[None, None, None]) -> None:
-        """Wait for it, or for the server to stop."""
-        task = asyncio.ensure_future(part)
-        self._openings.add(task)
-        await asyncio.wait({task})
-        self._openings.discard(task)
+            return await self._openings.unless_stopped(
+                answer(
+                    request,
+                    self._settings.engine,
+                    self._executor,
+                    fault=fault,
+                    raw=raw,
+                    most=self._settings.max_file,
+                    request_id=_request_id.get(),
+                    take_over=self._openings.take_over,
+                )
+            ) or dropped(request)
+        finally:
+            self._files -= 1
 
     def _open_streams(self) -> int:
-        return sum(stream.counts for stream in self._streams)
+        return sum(stream.counts for stream in self._streams) + self._files
 
     def _check_room(self) -> None:
         most = self._settings.max_streams
@@ -208,10 +200,13 @@ class Server:
             )
 
 
-def _warn_of_language(engine: Engine, stream: Stream) -> None:
-    asked, known = stream.language, engine.language
-    if asked and known and asked.split("-")[0].lower() != known:
-        _log.warning("a client asked for %r; %s knows %r", asked, engine.name, known)
+def _socket(request: web.Request) -> web.WebSocketResponse:
+    # Uncompressed: samples do not shrink.
+    socket = web.WebSocketResponse(autoclose=False, compress=False, timeout=5.0)
+    socket.headers["X-Request-Id"] = _request_id.get()
+    if not socket.can_prepare(request).ok:
+        raise Refusal(400, "Not a websocket", "this endpoint wants an upgrade")
+    return socket
 
 
 def _values(request: web.Request) -> Request:

@@ -9,18 +9,16 @@ import logging
 from collections.abc import Sequence
 
 from ..errors import ConfigError
-from .engine import Engine, ScriptedEngine
+from .engine import Engine, Script, ScriptedEngine
 
-__all__ = ["choose", "loaded"]
+__all__ = ["choose", "loaded", "warn_of_language"]
 
 _log = logging.getLogger("cartesia_stt_sync.server")
 
 _NAMES = ("auto", "recogniser", "pocketsphinx", "scripted")
 
 
-def choose(
-    script: Sequence[tuple[float, str]] | None, engine: str | Engine
-) -> list[Engine]:
+def choose(script: Script | None, engine: str | Engine) -> list[Engine]:
     """The engines to try, the best first. Loads nothing.
 
     Raises:
@@ -72,3 +70,10 @@ def loaded(candidates: Sequence[Engine]) -> Engine:
         f"engine: its packages are missing ({'; '.join(problems)}); install them with "
         "pip install 'cartesia-stt-sync[local]', or pass script="
     )
+
+
+def warn_of_language(engine: Engine, asked: str | None) -> None:
+    """Say that an engine was asked for a language that it does not know."""
+    known = engine.language
+    if asked and known and asked.split("-")[0].lower() != known:
+        _log.warning("a client asked for %r; %s knows %r", asked, engine.name, known)

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Engine", "Listener", "Piece", "ScriptedEngine"]
+__all__ = ["Engine", "HearsVoice", "Listener", "Piece", "Script", "ScriptedEngine"]
+
+Script = Sequence[tuple[float, str] | tuple[float, str, str]]
+"""What the scripted engine says; see there."""
+
+_TURN = ("update", "eager_end", "end")
 
 
 @attrs.frozen(kw_only=True)
@@ -39,6 +44,10 @@ class Piece:
         start: Where its audio begins, in seconds from the stream's first sample.
         end: Where its audio ends.
         words: Its words, in the same seconds.
+        turn: On the Auto endpoint, how the turn stands with this piece, where its
+            engine knows: ``"update"`` (it goes on), ``"eager_end"`` (perhaps it is
+            over) or ``"end"``. From the first such piece on no pause ends a turn.
+            ``None``: the pause that follows decides.
     """
 
     text: str
@@ -46,10 +55,17 @@ class Piece:
     start: float
     end: float
     words: tuple[Word, ...] = ()
+    turn: str | None = None
 
 
 class Listener(Protocol):
-    """One stream's ear. Each call may take long; they never overlap."""
+    """One stream's ear. Each call may take long; they never overlap.
+
+    For the Auto endpoint it may have a method ``voice()`` besides, which returns the
+    seconds of speech of which no final has come yet, and the seconds since the latest
+    speech. Without it, a turn begins with its first piece, and the pause at the end
+    of its latest one.
+    """
 
     def feed(self, samples: NDArray[np.float32]) -> Iterable[Piece]:
         """Hear more: mono, -1 to 1, at the rate given to `Engine.open`."""
@@ -59,6 +75,19 @@ class Listener(Protocol):
 
     def close(self) -> None:
         """Let go of what this stream holds. The last call."""
+
+
+@runtime_checkable
+class HearsVoice(Protocol):
+    """What a listener can do that hears a voice before it has text."""
+
+    def voice(self) -> tuple[float, float]:
+        """How things stand at the end of what was fed.
+
+        Returns:
+            Seconds of speech of which no final has come yet; 0 where all was said.
+            And seconds since the latest speech.
+        """
 
 
 @runtime_checkable
@@ -93,18 +122,24 @@ class ScriptedEngine:
     speaker has not said. Words are the text's, spread evenly over the time since
     the entry before.
 
+    On the Auto endpoint each entry is a turn: it begins half way, where Manual has
+    its interim, and its text and its end come at its second. A third element says
+    otherwise: ``(seconds, text, "update")``, and the turn goes on with the next
+    entry, whose text is added; ``(seconds, text, "eager_end")``, and it is perhaps
+    over, until the next entry resumes it. ``"end"`` is the default. Manual takes no
+    notice of it.
+
     Args:
         script: The entries, in the order of their seconds.
 
     Raises:
-        ConfigError: An entry is not a pair of a number and a text, or is out of
-            order.
+        ConfigError: An entry is none of these, or is out of order.
     """
 
     name = "scripted"
     language: str | None = None
 
-    def __init__(self, script: Sequence[tuple[float, str]]) -> None:
+    def __init__(self, script: Script) -> None:
         self._says = _timeline(script)
 
     def load(self) -> None:
@@ -113,6 +148,10 @@ class ScriptedEngine:
     def open(self, sample_rate: int) -> Listener:
         """Begin at the script's beginning."""
         return _Reader(self._says, sample_rate)
+
+    def whole(self) -> list[Piece]:
+        """All finals of the script, whatever there is to hear: for Batch."""
+        return [piece for _, piece in self._says if piece.is_final]
 
 
 class _Reader:
@@ -151,41 +190,47 @@ def _timeline(script: object) -> list[tuple[float, Piece]]:
     says: list[tuple[float, Piece]] = []
     before = 0.0
     for index, entry in enumerate(script):
-        seconds, text = _entry(index, entry)
+        seconds, text, turn = _entry(index, entry)
         if seconds < before:
             raise ConfigError(
                 f"script: seconds count from the stream's start and never go back, "
                 f"got {seconds} after {before} in entry {index}"
             )
-        words = _spread(text, before, seconds)
         middle = (before + seconds) / 2
-        for at, final in ((middle, False), (seconds, True)):
-            piece = Piece(
-                text=text,
-                is_final=final,
-                start=before,
-                end=at,
-                words=words if final else (),
+        if seconds > before:
+            interim = Piece(
+                text=text, is_final=False, start=before, end=middle, turn="update"
             )
-            if final or seconds > before:
-                says.append((at, piece))
+            says.append((middle, interim))
+        final = Piece(
+            text=text,
+            is_final=True,
+            start=before,
+            end=seconds,
+            words=_spread(text, before, seconds),
+            turn=turn,
+        )
+        says.append((seconds, final))
         before = seconds
     return says
 
 
-def _entry(index: int, entry: object) -> tuple[float, str]:
-    problem = f"script: (seconds, text) pairs, got {entry!r} as entry {index}"
-    if not isinstance(entry, (tuple, list)) or len(entry) != 2:
+def _entry(index: int, entry: object) -> tuple[float, str, str]:
+    problem = (
+        f"script: (seconds, text) pairs, or with one of {', '.join(_TURN)} as their "
+        f"third, got {entry!r} as entry {index}"
+    )
+    if not isinstance(entry, (tuple, list)) or len(entry) not in (2, 3):
         raise ConfigError(problem)
-    seconds, text = entry
+    seconds, text, turn = (*entry, "end")[:3]
     number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-    if not number or not isinstance(text, str):
+    if not number or not isinstance(text, str) or turn not in _TURN:
         raise ConfigError(problem)
     if not 0 <= seconds < math.inf:
         raise ConfigError(
             f"script: seconds of at least 0, got {seconds} in entry {index}"
         )
-    return float(seconds), text
+    return float(seconds), text, turn
 
 
 def _spread(text: str, start: float, end: float) -> tuple[Word, ...]:

@@ -29,8 +29,10 @@ class Fault:
 
     - a number: once so many seconds of audio were received, and what they say was
       answered. Default ``0.0``: right after the upgrade.
-    - ``"finalize"`` or ``"close"``: when the first such command comes.
-    - ``"done"``: after the last transcript, when only ``done`` is left to be sent.
+    - ``"finalize"`` or ``"close"``: when the first such command comes. The Auto
+      endpoint has no ``finalize``, so there the first of these never comes.
+    - ``"done"``: after the last transcript or turn, when only ``done`` is left to be
+      sent, or on Auto, which has none, the close frame.
 
     A fault that ends the connection or the server's part in it comes in place of
     what would be the answer in that moment. Any other comes before the answer, and
@@ -159,7 +161,10 @@ class Fault:
 
     @classmethod
     def done(cls, *, at: float | str = 0.0) -> Fault:
-        """Say a ``done`` that nobody has asked for, and close with 1000."""
+        """Say a ``done`` that nobody has asked for, and close with 1000.
+
+        Also on Auto, where it is an event of no known kind.
+        """
         return cls(kind="done", at=at)
 
     @classmethod
@@ -208,7 +213,7 @@ class Fault:
 
     @classmethod
     def flush_done(cls, *, at: float | str = 0.0) -> Fault:
-        """Say a ``flush_done`` that nobody has asked for."""
+        """Say a ``flush_done`` that nobody has asked for; on Auto, too."""
         return cls(kind="flush_done", at=at)
 
     @classmethod
@@ -228,7 +233,10 @@ class Fault:
 
     @classmethod
     def flood(cls, events: int = 100_000, *, at: float | str = 0.0) -> Fault:
-        """Send so many provisional transcripts as fast as the client takes them."""
+        """Send so many provisional transcripts as fast as the client takes them.
+
+        On Auto they are updates, perhaps of no turn.
+        """
         return cls(kind="flood", at=at, options={"events": events})
 
     # Messages without end, until the client leaves or the server stops

@@ -19,8 +19,18 @@ from ..audio import check_rate, encoding_of
 from ..endpoints import Endpoint
 from ..errors import ConfigError
 from ..events import ErrorEvent
+from .thresholds import Thresholds, changed
 
-__all__ = ["Refusal", "Request", "Stream", "check"]
+__all__ = [
+    "Refusal",
+    "Request",
+    "Stream",
+    "check",
+    "check_account",
+    "read_encoding",
+    "read_rate",
+    "term_problem",
+]
 
 _KEYS_IN_QUERY = ("api_key", "access_token")
 """A browser cannot set headers on a websocket, so the service takes these too."""
@@ -28,6 +38,9 @@ _KEYS_IN_QUERY = ("api_key", "access_token")
 _VERSION_IN_QUERY = "cartesia_version"
 
 _REPEATED = ("keyterm", "language_hint")
+
+_TURN = "turn_"
+"""What the parameters of turns begin with; the rest is the setting's name."""
 
 
 class Refusal(Exception):
@@ -90,12 +103,14 @@ class Stream:
         encoding: The name of one of the six encodings.
         sample_rate: In Hz.
         language: As asked for, or ``None`` where it was left out.
+        turn: Where turns begin and end; of use on the Auto endpoint only.
     """
 
     model: str
     encoding: str
     sample_rate: int
     language: str | None = None
+    turn: Thresholds = attrs.field(factory=Thresholds)
 
 
 def check(endpoint: Endpoint, request: Request, api_key: str | None) -> Stream:
@@ -112,17 +127,27 @@ def check(endpoint: Endpoint, request: Request, api_key: str | None) -> Stream:
     Raises:
         Refusal: It is not let in.
     """
-    _check_key(request, api_key)
-    _check_version(request)
+    check_account(request, api_key)
     values = _known(endpoint, request.query)
     model = values["model"]
     _check_model_options(model, values)
     return Stream(
         model=model,
-        encoding=_encoding(values["encoding"]),
-        sample_rate=_sample_rate(values["sample_rate"]),
+        encoding=read_encoding(values["encoding"]),
+        sample_rate=read_rate(values["sample_rate"]),
         language=values.get("language"),
+        turn=_turn(values),
     )
+
+
+def check_account(request: Request, api_key: str | None) -> None:
+    """Check what is asked of every request: the key, then the version.
+
+    Raises:
+        Refusal: One of them is missing, or not right.
+    """
+    _check_key(request, api_key)
+    _check_version(request)
 
 
 def _check_key(request: Request, api_key: str | None) -> None:
@@ -216,7 +241,8 @@ def _check_model_options(model: str, values: Mapping[str, str]) -> None:
                 "Unsupported parameter",
                 f"{name}: for ink-whisper only, got model {model[:40]!r}",
             )
-        if not _is_number(values[name]):
+        number = _number(values[name])
+        if number is None or number < 0:
             raise Refusal(
                 400,
                 f"Invalid {name}",
@@ -224,22 +250,44 @@ def _check_model_options(model: str, values: Mapping[str, str]) -> None:
             )
 
 
-def _is_number(text: str) -> bool:
+def _number(text: str) -> float | None:
     try:
         number = float(text)
     except ValueError:
-        return False
-    return math.isfinite(number) and number >= 0
+        return None
+    return number if math.isfinite(number) else None
 
 
-def _encoding(name: str) -> str:
+def _turn(values: Mapping[str, str]) -> Thresholds:
+    given: dict[str, object] = {}
+    for name, text in values.items():
+        if name.startswith(_TURN):
+            number = _number(text)
+            given[name.removeprefix(_TURN)] = text if number is None else number
+    turn = changed(Thresholds(), given, _TURN)
+    if isinstance(turn, str):
+        raise Refusal(400, "Invalid turn settings", turn)
+    return turn
+
+
+def read_encoding(name: str) -> str:
+    """Read the parameter ``encoding``.
+
+    Raises:
+        Refusal: There is no such encoding.
+    """
     try:
         return encoding_of(name).name
     except ConfigError as exc:
         raise Refusal(400, "Invalid encoding", str(exc)) from None
 
 
-def _sample_rate(text: str) -> int:
+def read_rate(text: str) -> int:
+    """Read the parameter ``sample_rate``.
+
+    Raises:
+        Refusal: It is none.
+    """
     # isdecimal alone would let Arabic digits through, int() also " 16_000".
     rate = int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else text
     try:

@@ -12,7 +12,7 @@ import logging
 import os
 import ssl
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
@@ -22,7 +22,7 @@ from ..errors import ConfigError
 from .app import Server, Settings
 from .arguments import check_limit, check_place, check_whole
 from .choice import choose, loaded
-from .engine import Engine
+from .engine import Engine, Script
 from .faults import Fault, check_faults
 from .session import Limits
 
@@ -45,12 +45,17 @@ class LocalServer:
 
     Without arguments it transcribes English speech with a recogniser that ships
     in the extra ``[local]``; with ``script=`` it says what the script says, which
-    makes a program's tests repeatable.
+    makes a program's tests repeatable. It serves Manual and Auto. On Auto a turn's
+    text is made of what the recogniser will not take back, so updates come at pauses.
+    It serves Batch, too: of WAV, FLAC, Ogg and MP3 files, and of raw samples.
 
     Args:
-        script: ``(seconds, text)`` pairs, said as finals once the stream has
-            received so many seconds of audio; see `ScriptedEngine`. Default
-            ``None``: a recogniser.
+        script: ``(seconds, text)`` pairs, said as finals on Manual and as turns on
+            Auto once the stream has received so many seconds of audio. Of
+            ``(seconds, text, "update")`` the turn goes on with the next entry; after
+            ``(seconds, text, "eager_end")`` the next entry resumes it. See
+            `ScriptedEngine`. To a Batch request all of it is said, whatever the file.
+            Default ``None``: a recogniser.
         engine: ``"auto"`` (default): the script if there is one, else the best
             recogniser that is installed. ``"recogniser"``: moonshine.
             ``"pocketsphinx"``: smaller, much worse, runs everywhere.
@@ -61,8 +66,10 @@ class LocalServer:
         port: The port to listen on. Default ``0``: one that is free.
         ssl_context: Serve ``wss://`` and ``https://`` with it. Default ``None``:
             in the clear.
-        max_streams: Streams at once; one more is refused with 429. Default 20;
-            ``None`` for no limit.
+        max_streams: Streams and files at once; one more is refused with 429. Default
+            20; ``None`` for no limit.
+        max_file: Bytes that the file of a Batch request may have; more is refused with
+            413. Default 2 GiB; ``None`` for no limit.
         max_ahead: Seconds of audio ahead of real time that the buffer takes; more
             is an internal server error and the end. Default 2; ``None`` for no
             limit.
@@ -85,7 +92,7 @@ class LocalServer:
         self,
         *,
         # what is said
-        script: Sequence[tuple[float, str]] | None = None,
+        script: Script | None = None,
         engine: str | Engine = "auto",
         # who may connect, and where
         api_key: str | None = None,
@@ -94,6 +101,7 @@ class LocalServer:
         ssl_context: ssl.SSLContext | None = None,
         # what a stream may do
         max_streams: int | None = 20,
+        max_file: int | None = 1 << 31,
         max_ahead: float | None = 2.0,
         idle_timeout: float | None = 180.0,
         # what goes wrong
@@ -107,6 +115,11 @@ class LocalServer:
         self._ssl_context = ssl_context
         self._max_streams = (
             None if max_streams is None else check_whole("max_streams", max_streams)
+        )
+        self._max_file = (
+            None
+            if max_file is None
+            else check_whole("max_file", max_file, most=1 << 50)
         )
         self._limits = Limits(
             max_ahead=check_limit("max_ahead", max_ahead),
@@ -141,6 +154,7 @@ class LocalServer:
                 engine=engine,
                 api_key=self._api_key,
                 max_streams=self._max_streams,
+                max_file=self._max_file,
                 limits=self._limits,
                 faults=self._faults,
             )

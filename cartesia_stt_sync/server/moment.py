@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import enum
 
-from .session import Command
+from .messages import Command
+from .session import Job
 
 __all__ = ["Moment", "Step", "Steps"]
 
@@ -20,7 +21,7 @@ class Step(enum.Enum):
     END = "end"  # say that the stream is done, and close it
 
 
-Steps = list[bytes | Command | Step]
+Steps = list[Job | Step]
 """Jobs, and what comes between them, in order."""
 
 
@@ -45,11 +46,11 @@ class Moment:
         """What comes before the first job."""
         return self._audio(b"")
 
-    def steps(self, job: bytes | Command) -> Steps:
+    def steps(self, job: Job) -> Steps:
         """What a job comes to.
 
         Args:
-            job: Whole samples, or a command.
+            job: Whole samples, a command, or new settings.
 
         Returns:
             The job itself, in two pieces where the moment is in its middle, with
@@ -57,6 +58,8 @@ class Moment:
         """
         if isinstance(job, bytes):
             return self._audio(job)
+        if not isinstance(job, Command):
+            return [job]
         before = self._if(job.value)
         if job is Command.FINALIZE:
             return [*before, job]

@@ -160,6 +160,10 @@ class SpeechListener:
         if last is not None:
             yield from self._final(last)
 
+    def voice(self) -> tuple[float, float]:
+        """Seconds of speech that was not said, and seconds since any."""
+        return self._segmenter.voice()
+
     def close(self) -> None:
         """Nothing is held but memory."""
 

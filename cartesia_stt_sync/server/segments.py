@@ -88,6 +88,7 @@ class Segmenter:
         self._speaking = False
         self._voiced = 0  # samples judged as speech in this segment
         self._quiet = 0  # samples of silence at its end
+        self._heard_at = 0  # samples of the stream up to the latest speech
 
     def feed(self, samples: NDArray[np.float32]) -> list[Segment]:
         """Take more of the stream; give out the segments that have ended in it."""
@@ -117,6 +118,11 @@ class Segmenter:
         self._heard, self._size = [], 0
         return segment
 
+    def voice(self) -> tuple[float, float]:
+        """Seconds of speech in the segment that has begun, and seconds since any."""
+        speech = self._voiced / RATE if self._is_long_enough else 0.0
+        return speech, (self._taken - self._heard_at) / RATE
+
     @property
     def _start(self) -> float:
         return (self._taken - self._size) / RATE
@@ -137,6 +143,8 @@ class Segmenter:
             self._speaking = True
             self._voiced += len(window)
             self._quiet = 0
+            if self._is_long_enough:  # else it may be a click
+                self._heard_at = self._taken
         elif self._speaking:
             self._quiet += len(window)
         if not self._speaking:

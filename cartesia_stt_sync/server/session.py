@@ -1,43 +1,36 @@
 """What one stream's messages mean: which work they ask for, which answer it gets.
 
-Decides what is audio, what a command and what a mistake; when the buffer has
-overflowed and when the stream has been idle too long. Sans-I/O: messages, pieces
-and the time come in as values, jobs and events go out. Never touches a socket, a
-clock, a thread or an engine.
+Decides in which order audio and commands are worked off, when the buffer has
+overflowed, when the stream has been idle too long, and how it ends. Sans-I/O:
+messages and the time come in as values, jobs and events go out. Never touches a
+socket, a clock, a thread or an engine, nor what is said to what was heard
+(`replies`).
 """
 
 from __future__ import annotations
 
 import collections
-import enum
-import json
-from collections.abc import Iterable
 
 import attrs
 
 from ..audio import ENCODINGS
 from ..endpoints import MANUAL, Endpoint
-from ..events import Done, ErrorEvent, Event, FlushDone, Transcript
-from .engine import Piece
-from .handshake import Stream, term_problem
+from ..events import Done, ErrorEvent, Event
+from .handshake import Stream
+from .messages import Command, Mistake, Reader
+from .replies import replies_of
+from .thresholds import Thresholds
 
-__all__ = ["Command", "End", "Limits", "Session"]
+__all__ = ["End", "Job", "Limits", "Session"]
 
-_OLD_CLOSE = "done"
-"""What ``close`` was called before; the service still takes it."""
+Job = bytes | Command | Thresholds
+"""Audio to hear, a command, or the settings of turns from here on."""
 
 _BACKLOG = 30.0
 """Seconds of audio that may wait for the engine before the reader waits, too."""
 
 _JOBS = 1000
 """Jobs that may wait: commands have no length, and a peer may send many."""
-
-
-class Command(enum.Enum):
-    """What a client can ask for besides hearing audio."""
-
-    FINALIZE = "finalize"
-    CLOSE = "close"
 
 
 @attrs.frozen
@@ -81,7 +74,10 @@ class Session:
         request_id: What stands in each of its events.
         language: The language its transcripts are said to be in.
         now: The time of the upgrade, in seconds on any clock.
-        endpoint: How commands are spelled.
+        endpoint: How commands are spelled, and what is said.
+
+    Attributes:
+        replies: What is said to what was heard.
     """
 
     def __init__(
@@ -97,14 +93,13 @@ class Session:
         self.stream = stream
         self.limits = limits
         self.request_id = request_id
-        self.language = language
-        self._words = {
-            endpoint.finalize: Command.FINALIZE,
-            endpoint.close: Command.CLOSE,
-            _OLD_CLOSE: Command.CLOSE,
-        }
+        self.replies = replies_of(
+            endpoint, stream, request_id=request_id, language=language
+        )
+        self._reader = Reader(endpoint, stream.turn)
+        self._answers_close = endpoint.answers_close
         self._width = ENCODINGS[stream.encoding].width
-        self._jobs: collections.deque[bytes | Command] = collections.deque()
+        self._jobs: collections.deque[Job] = collections.deque()
         self._waiting = 0  # bytes of audio in the jobs
         self._partial = b""
         self._closing = False
@@ -177,35 +172,21 @@ class Session:
         """
         if self._closing:
             return None
-        command = self._words.get(text)
-        if command is not None:
-            self._closing = command is Command.CLOSE
-            self._jobs.append(command)
-            return None
-        try:
-            fields = json.loads(text)
-        except (ValueError, RecursionError):
-            fields = None
-        if not isinstance(fields, dict) or fields.get("type") != "config":
-            words = " or ".join(
-                repr(word) for word in self._words if word != _OLD_CLOSE
-            )
-            return self._error(
-                "Invalid message",
-                f"expected {words}, as bare words and not as JSON, or "
-                f'{{"type": "config", ...}}, got {text[:60]!r}',
-                400,
-            )
-        problem = _config_problem(fields)
-        return self._error("Invalid configuration", problem, 400) if problem else None
+        said = self._reader.read(text)
+        if isinstance(said, Mistake):
+            return self._error(said.title, said.message, 400)
+        if said is not None:
+            self._closing = said is Command.CLOSE
+            self._jobs.append(said)
+        return None
 
     @property
     def is_full(self) -> bool:
         """Whether so much work waits that no further message should be read."""
         return self._seconds(self._waiting) > _BACKLOG or len(self._jobs) >= _JOBS
 
-    def next_job(self) -> bytes | Command | None:
-        """The next thing to do: audio to hear, or a command; ``None`` if nothing.
+    def next_job(self) -> Job | None:
+        """The next thing to do; ``None`` if nothing.
 
         Audio that waits is given out as one job, so that an engine that has
         fallen behind catches up.
@@ -213,7 +194,7 @@ class Session:
         if not self._jobs:
             return None
         first = self._jobs.popleft()
-        if isinstance(first, Command):
+        if not isinstance(first, bytes):
             return first
         pieces = [first]
         while self._jobs and isinstance(self._jobs[0], bytes):
@@ -222,15 +203,10 @@ class Session:
         self._waiting -= len(job)
         return job
 
-    def answer(self, job: bytes | Command, pieces: Iterable[Piece]) -> list[Event]:
-        """What is sent for a job, given what the engine said to it."""
-        events: list[Event] = [self._transcript(piece) for piece in pieces]
-        if job is Command.FINALIZE:
-            events.append(FlushDone(request_id=self.request_id))
-        return events
-
     def clean_end(self) -> End:
         """The end of a stream whose ``close`` has been answered with all its text."""
+        if not self._answers_close:
+            return End(1000)
         return End(1000, event=Done(request_id=self.request_id))
 
     def failure(self) -> End:
@@ -249,16 +225,6 @@ class Session:
     def _seconds(self, size: int) -> float:
         return size / (self._width * self.stream.sample_rate)
 
-    def _transcript(self, piece: Piece) -> Transcript:
-        return Transcript(
-            text=piece.text,
-            is_final=piece.is_final,
-            duration=round(piece.end - piece.start, 3),
-            language=self.language,
-            words=piece.words or None,
-            request_id=self.request_id,
-        )
-
     def _error(
         self, title: str, message: str, status: int, error_code: str | None = None
     ) -> ErrorEvent:
@@ -269,19 +235,3 @@ class Session:
             error_code=error_code,
             request_id=self.request_id,
         )
-
-
-def _config_problem(fields: dict[str, object]) -> str | None:
-    """What is wrong with a configuration; keys nobody knows are none of it."""
-    lists: dict[str, list[str]] = {}
-    for name in ("keyterms", "language_hints"):
-        values = fields.get(name, [])
-        if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
-            return f"{name}: a list of strings, got {json.dumps(values)[:60]}"
-        lists[name] = values
-    problem = term_problem(lists["keyterms"])
-    if problem:
-        return f"keyterms: {problem}"
-    if len(lists["language_hints"]) > 6:
-        return f"language_hints: at most 6, got {len(lists['language_hints'])}"
-    return None

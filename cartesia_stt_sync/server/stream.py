@@ -16,14 +16,15 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from ..audio import ENCODINGS, decode
-from ..events import Event, dump
+from ..events import Event
+from ..wire import dump
 from .acts import Act, act_of
-from .engine import Engine, Listener, Piece
+from .engine import Engine, Listener
 from .faults import Fault
 from .late import Late
 from .moment import Moment, Step, Steps
 from .seized import Seized
-from .session import Command, End, Session
+from .session import End, Job, Session
 
 __all__ = ["StreamDriver"]
 
@@ -177,6 +178,9 @@ class StreamDriver:
             await asyncio.sleep(left)
 
     async def _work(self) -> None:
+        # Before any fault: the upgrade was accepted, and this says no more.
+        for event in self._session.replies.greeting():
+            await self._send(event)
         await self._follow(self._moment.begin())
         if not self._ended.done():
             await self._in_thread(self._open)
@@ -200,15 +204,13 @@ class StreamDriver:
                     await self._late.finish()
                 self.end(self._session.clean_end())
             else:
-                pieces = await self._in_thread(self._hear, step)
-                for event in self._session.answer(step, pieces):
+                for event in await self._in_thread(self._answer, step):
                     await self._send(event)
 
     async def _misbehave(self) -> None:
         assert self._fault is not None  # its moment has come
-        request_id = self._session.request_id
-        _log.info("stream %s: %r", request_id, self._fault)
-        act = act_of(self._fault, request_id)
+        _log.info("stream %s: %r", self._session.request_id, self._fault)
+        act = act_of(self._fault, self._session.replies)
         if isinstance(act, Act):
             return await self._say_wrong(act)
         async with self._sending:  # not in the middle of a message
@@ -231,13 +233,14 @@ class StreamDriver:
         """Begin to listen; on a thread of the executor, as the next two."""
         self._listener = self._engine.open(self._session.stream.sample_rate)
 
-    def _hear(self, job: bytes | Command) -> list[Piece]:
-        """Have the listener do a job."""
-        listener = self._listener
+    def _answer(self, job: Job) -> list[Event]:
+        """Do a job, and say what is to be sent."""
+        listener, replies = self._listener, self._session.replies
         assert listener is not None  # opened first
-        if isinstance(job, Command):
-            return list(listener.finalize())
-        return list(listener.feed(decode(job, self._session.stream.encoding)))
+        if isinstance(job, bytes):
+            samples = decode(job, self._session.stream.encoding)
+            return replies.hear(listener, samples)
+        return replies.obey(listener, job)
 
     def _close_listener(self) -> None:
         if self._listener is not None:

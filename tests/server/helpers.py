@@ -14,8 +14,10 @@ import numpy as np
 import websocket
 from numpy.typing import NDArray
 
-from cartesia_stt_sync.endpoints import MANUAL, VERSION
+from cartesia_stt_sync.endpoints import MANUAL, VERSION, Endpoint
+from cartesia_stt_sync.events import Word
 from cartesia_stt_sync.server import LocalServer, Piece
+from cartesia_stt_sync.server.segments import RATE, Detector
 
 TIMEOUT = 10.0
 """Seconds after which a test has failed; none of them waits for it."""
@@ -40,11 +42,15 @@ class Client:
         self,
         server: LocalServer,
         query: dict[str, object] | None = None,
+        endpoint: Endpoint = MANUAL,
         **options: Any,
     ) -> None:
-        url = f"{server.base_url}{MANUAL.path}?{urlencode(query or QUERY, doseq=True)}"
+        asked = urlencode(query or QUERY, doseq=True)
         self.ws = websocket.create_connection(
-            url, header=HEADERS, timeout=TIMEOUT, **options
+            f"{server.base_url}{endpoint.path}?{asked}",
+            header=HEADERS,
+            timeout=TIMEOUT,
+            **options,
         )
 
     def audio(self, data: bytes) -> None:
@@ -98,15 +104,42 @@ def get(
 
 
 def shapes(events: Iterable[dict[str, Any]]) -> list[str]:
-    """Events as short strings: their text, in brackets if it is provisional."""
+    """Events as short strings.
+
+    Transcripts as their text, in brackets if it is provisional; those of turns as
+    ``"turn.start"`` or ``"turn.update Hello"``.
+    """
     return [
-        event["type"]
+        f"{event['type']} {event['transcript']}"
+        if "transcript" in event
+        else event["type"]
         if event["type"] != "transcript"
         else event["text"]
         if event["is_final"]
         else f"({event['text']})"
         for event in events
     ]
+
+
+class FakeRecogniser:
+    """Takes ones for speech, and says how many seconds of it there were."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.cost = 0.0
+
+    def clock(self) -> float:
+        return self.now
+
+    def decode(self, samples: NDArray[np.float32]) -> str:
+        self.now += self.cost
+        return f" {samples.sum() / RATE:.1f} " if samples.sum() < 9 * RATE else " "
+
+    def words(self, samples: NDArray[np.float32], text: str) -> tuple[Word, ...]:
+        return (Word(text, 0.25, 0.5),)
+
+    def detector(self) -> Detector:
+        return Detector(160, lambda window, before: bool(window[0] > 0.5))
 
 
 class FakeEngine:

@@ -15,7 +15,7 @@ import struct
 from types import TracebackType
 from urllib.parse import urlencode
 
-from cartesia_stt_sync.endpoints import MANUAL, VERSION
+from cartesia_stt_sync.endpoints import MANUAL, VERSION, Endpoint
 from cartesia_stt_sync.server import LocalServer
 
 from .helpers import QUERY, TIMEOUT, shapes
@@ -32,6 +32,7 @@ class Stranger:
         context: For TLS.
         receive_buffer: Bytes that the socket holds while nobody reads.
         query: What to ask for.
+        endpoint: Of whom.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Stranger:
         context: ssl.SSLContext | None = None,
         receive_buffer: int | None = None,
         query: dict[str, object] | None = None,
+        endpoint: Endpoint = MANUAL,
     ) -> None:
         host, port = server.base_url.split("//")[1].split(":")
         plain = socket.socket()
@@ -57,7 +59,7 @@ class Stranger:
         self._read = b""
         self._reset = False
         lines = [
-            f"GET {MANUAL.path}?{urlencode(query or QUERY)} HTTP/1.1",
+            f"GET {endpoint.path}?{urlencode(query or QUERY)} HTTP/1.1",
             f"Host: {host}",
             "Authorization: Bearer a-key",
             f"Cartesia-Version: {VERSION}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,6 +76,19 @@ def test_words_fill_the_time_of_their_text() -> None:
     assert pieces[-2].words == ()
 
 
+def test_how_a_turn_stands() -> None:
+    """A third element says whether the turn goes on; without one it is over."""
+    script: list[Any] = [
+        (1, "a", "update"),
+        (2, "b", "eager_end"),
+        [3, "c", "end"],  # as JSON has it
+        (4, "d"),
+    ]
+    pieces = ScriptedEngine(script).open(100).feed(np.zeros(400, np.float32))
+    finals = [(p.text, p.turn) for p in pieces if p.is_final]
+    assert finals == [("a", "update"), ("b", "eager_end"), ("c", "end"), ("d", "end")]
+
+
 @given(
     steps=st.lists(st.tuples(st.integers(0, 300), st.text()), max_size=5),
     cuts=st.lists(st.integers(0, 400), min_size=1, max_size=20),
@@ -103,6 +117,9 @@ def test_cutting_changes_nothing(
         ([1.0], "pairs"),
         ([(True, "a")], "pairs"),
         ([(1.0, b"a")], "pairs"),
+        ([(1.0, "a", "over")], "update, eager_end, end"),
+        ([(1.0, "a", ["end"])], "update, eager_end, end"),
+        ([(1.0, "a", "end", "")], "pairs"),
         ([(-1, "a")], "at least 0"),
         ([(float("nan"), "a")], "at least 0"),
         ([(float("inf"), "a")], "at least 0"),

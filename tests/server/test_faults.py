@@ -19,9 +19,12 @@ import attrs
 import pytest
 
 from cartesia_stt_sync import Transcriber
+from cartesia_stt_sync.endpoints import MANUAL
 from cartesia_stt_sync.errors import ConfigError
 from cartesia_stt_sync.server import Fault, Listener, LocalServer, Piece, ScriptedEngine
 from cartesia_stt_sync.server.acts import act_of, opening_of
+from cartesia_stt_sync.server.handshake import Stream
+from cartesia_stt_sync.server.replies import replies_of
 from cartesia_stt_sync.server.rules import HANDSHAKE, STREAM
 
 from .helpers import QUERY, SECOND, TIMEOUT, FakeEngine, get
@@ -39,6 +42,13 @@ BEFORE: dict[float | str, int] = {0.0: 0, 0.5: 4, "finalize": 6, "close": 8, "do
 """How much of that comes before each moment."""
 
 ENDED = ["close 1000", "FIN"]
+
+REPLIES = replies_of(
+    MANUAL,
+    Stream(model="ink-2", encoding="pcm_s16le", sample_rate=16000),
+    request_id="id",
+    language="en",
+)
 
 
 class Engine(ScriptedEngine):
@@ -194,7 +204,7 @@ def test_shapes_of_errors() -> None:
             event = json.loads(client.frame()[2])
         assert event.pop("request_id")
         assert event == fields
-    assert b'"Error"' in bytes(act_of(Fault.error(status=599), "id").payload)  # type: ignore[union-attr]  # an Act
+    assert b'"Error"' in bytes(act_of(Fault.error(status=599), REPLIES).payload)  # type: ignore[union-attr]  # an Act
 
 
 def test_half_a_frame() -> None:
@@ -623,7 +633,10 @@ def test_every_kind_is_made_and_done(kind: str) -> None:
     assert fault.kind == kind
     assert getattr(Fault, kind).__doc__
     assert fault.at == (None if kind in HANDSHAKE else 0.0)
-    (opening_of if fault.in_handshake else act_of)(fault, "id")
+    if fault.in_handshake:
+        opening_of(fault, "id")
+    else:
+        act_of(fault, REPLIES)
 
 
 # The server's end

@@ -8,8 +8,8 @@ import pytest
 
 from cartesia_stt_sync.endpoints import MANUAL
 from cartesia_stt_sync.errors import ConfigError
-from cartesia_stt_sync.events import parse
 from cartesia_stt_sync.server.handshake import Refusal, Request, Stream, check
+from cartesia_stt_sync.wire import parse
 
 HEADERS = {"authorization": "Bearer k", "cartesia-version": "2026-03-01"}
 QUERY = {"model": ["ink-2"], "encoding": ["pcm_s16le"], "sample_rate": ["16000"]}

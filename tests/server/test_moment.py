@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from cartesia_stt_sync.server.messages import Command
 from cartesia_stt_sync.server.moment import Moment, Step, Steps
-from cartesia_stt_sync.server.session import Command
+from cartesia_stt_sync.server.session import Job
+from cartesia_stt_sync.server.thresholds import Thresholds
 
 FAULT, END = Step.FAULT, Step.END
 FINALIZE, CLOSE = Command.FINALIZE, Command.CLOSE
 
 
-def run(at: float | str | None, *jobs: bytes | Command) -> list[Steps]:
+def run(at: float | str | None, *jobs: Job) -> list[Steps]:
     """What each job comes to, of a stream of ten samples a second, two bytes each."""
     moment = Moment(at, rate=10, width=2)
     return [moment.begin(), *(moment.steps(job) for job in jobs)]
@@ -42,7 +44,7 @@ def test_at_once(at: float) -> None:
         ([b"ab", CLOSE], [[b"ab"], [CLOSE, END]]),
     ],
 )
-def test_after_audio(jobs: list[bytes | Command], steps: list[Steps]) -> None:
+def test_after_audio(jobs: list[Job], steps: list[Steps]) -> None:
     """It comes behind the sample, however the audio is cut, once or never."""
     assert run(0.2, *jobs) == [[], *steps]
 
@@ -64,3 +66,9 @@ def test_at_a_command() -> None:
     ]
     assert run("close", *jobs)[-1] == [FAULT, CLOSE, END]
     assert run("done", *jobs)[-1] == [CLOSE, FAULT, END]
+
+
+def test_new_settings_are_no_moment() -> None:
+    """They pass, and what is counted goes on."""
+    new = Thresholds(end_timeout_ms=640)
+    assert run(0.1, new, b"abcd") == [[], [new], [b"ab", FAULT, b"cd"]]

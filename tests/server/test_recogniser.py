@@ -27,35 +27,14 @@ from cartesia_stt_sync.server.recogniser import (
     SpeechListener,
 )
 from cartesia_stt_sync.server.resample import Resampler
-from cartesia_stt_sync.server.segments import RATE, Detector
+from cartesia_stt_sync.server.segments import RATE
 
-from .helpers import QUERY, Client
+from .helpers import QUERY, Client, FakeRecogniser
 
 DATA = Path(__file__).parent.parent / "data"
 CLIPS = sorted(DATA.glob("*.wav"))
 
 # When segments are decoded
-
-
-class FakeRecogniser:
-    """Takes ones for speech, and says how many seconds of it there were."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.cost = 0.0
-
-    def clock(self) -> float:
-        return self.now
-
-    def decode(self, samples: NDArray[np.float32]) -> str:
-        self.now += self.cost
-        return f" {samples.sum() / RATE:.1f} " if samples.sum() < 9 * RATE else " "
-
-    def words(self, samples: NDArray[np.float32], text: str) -> tuple[Word, ...]:
-        return (Word(text, 0.25, 0.5),)
-
-    def detector(self) -> Detector:
-        return Detector(160, lambda window, before: bool(window[0] > 0.5))
 
 
 def listen(
@@ -113,6 +92,16 @@ def test_no_text_is_no_piece() -> None:
     assert texts(pieces)[-1] == "(8.5)"
     assert texts(listener.finalize()) == []
     listener.close()
+
+
+def test_the_voice_of_the_stream() -> None:
+    """Speech counts until its final, the pause from the latest of it on."""
+    listener, _ = listen(FakeRecogniser(), 0.5, 1.0, 0.4)
+    speech, pause = listener.voice()
+    assert (speech, round(pause, 3)) == (1.0, 0.4)
+    list(listener.finalize())
+    speech, pause = listener.voice()
+    assert (speech, round(pause, 3)) == (0.0, 0.4)
 
 
 def test_finalize_with_nothing_heard() -> None:

@@ -93,6 +93,17 @@ def test_a_click_is_not_speech() -> None:
     assert s.flush() is not None
 
 
+def test_the_voice() -> None:
+    """Speech counts within its segment; a click is none, and ends no pause."""
+    s = segmenter()
+    s.feed(sound(0.5, 1.0, 0.3))
+    assert s.voice() == pytest.approx((1.0, 0.3))
+    s.feed(sound(0.5, 0.08, 0.5))
+    assert s.voice() == pytest.approx((0.0, 1.38))
+    s.feed(sound(0.5, 0.09))
+    assert s.voice() == pytest.approx((0.09, 0.0))
+
+
 def test_long_speech_is_cut() -> None:
     """At 20 s if need be, at a short pause before if there is one."""
     s = segmenter()

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cartesia_stt_sync.events import Done, ErrorEvent, FlushDone, Transcript, Word
-from cartesia_stt_sync.server import Piece
+from cartesia_stt_sync.endpoints import MANUAL, TURNS, Endpoint
+from cartesia_stt_sync.events import Done, ErrorEvent
 from cartesia_stt_sync.server.handshake import Stream
-from cartesia_stt_sync.server.session import Command, End, Limits, Session
+from cartesia_stt_sync.server.messages import Command
+from cartesia_stt_sync.server.session import End, Job, Limits, Session
+from cartesia_stt_sync.server.thresholds import Thresholds
 
 TENTH = bytes(3200)
 
@@ -21,13 +23,16 @@ def session(
     model: str = "ink-2",
     encoding: str = "pcm_s16le",
     now: float = 0.0,
+    endpoint: Endpoint = MANUAL,
 ) -> Session:
     """A session as it is after the upgrade."""
     stream = Stream(model=model, encoding=encoding, sample_rate=16000)
-    return Session(stream, limits, request_id="id", language="en", now=now)
+    return Session(
+        stream, limits, request_id="id", language="en", now=now, endpoint=endpoint
+    )
 
 
-def jobs(session: Session) -> list[bytes | Command]:
+def jobs(session: Session) -> list[Job]:
     """All that waits to be done."""
     done = []
     while (job := session.next_job()) is not None:
@@ -50,6 +55,17 @@ def test_commands_keep_their_place() -> None:
         Command.FINALIZE,
         Command.CLOSE,
     ]
+
+
+def test_new_settings_keep_their_place() -> None:
+    """They hold for the audio behind them; what changes nothing is no job."""
+    s = session(endpoint=TURNS)
+    s.receive_audio(b"aa", 0.0)
+    for turn in ({"end_timeout_ms": 640}, {}):
+        text = json.dumps({"type": "config", "turn": turn})
+        assert s.receive_text(text) is None
+    s.receive_audio(b"bb", 0.0)
+    assert jobs(s) == [b"aa", Thresholds(end_timeout_ms=640), b"bb"]
 
 
 def test_the_old_word_for_close() -> None:
@@ -112,7 +128,9 @@ def test_a_mistake_is_an_error_and_the_stream_goes_on(text: str) -> None:
     ("fields", "problem"),
     [
         ({}, None),
-        ({"keyterms": [], "language_hints": ["en"], "new": 1}, None),
+        ({"keyterms": [], "language_hints": ["en"]}, None),
+        ({"new": 1}, "new: one of keyterms, language_hints"),
+        ({"turn": {}}, "turn: one of keyterms, language_hints"),
         ({"keyterms": "Cartesia"}, "keyterms: a list of strings"),
         ({"keyterms": [1]}, "keyterms: a list of strings"),
         ({"keyterms": ["a"] * 101}, "keyterms: at most 100"),
@@ -207,28 +225,10 @@ def test_much_waiting_audio_stops_the_reader() -> None:
     assert s.is_full
 
 
-def test_answers() -> None:
-    """Pieces become transcripts, then the command's own answer follows."""
-    s = session()
-    word = Word("Hi", 1.0, 1.25)
-    piece = Piece(text=" Hi", is_final=True, start=1.0, end=1.25, words=(word,))
-    interim = Piece(text=" H", is_final=False, start=1.0, end=1.1)
-    first, second = s.answer(b"", [interim, piece])
-    assert first == Transcript(
-        text=" H", is_final=False, duration=0.1, language="en", request_id="id"
-    )
-    assert second == Transcript(
-        text=" Hi",
-        is_final=True,
-        duration=0.25,
-        language="en",
-        words=(word,),
-        request_id="id",
-    )
-    assert s.answer(Command.FINALIZE, [piece]) == [second, FlushDone(request_id="id")]
-    assert s.answer(Command.FINALIZE, []) == [FlushDone(request_id="id")]
-    assert s.answer(Command.CLOSE, [piece]) == [second]
-    assert s.clean_end() == End(1000, event=Done(request_id="id"))
+def test_a_clean_end() -> None:
+    """``done`` says so on Manual; on Auto the close frame alone."""
+    assert session().clean_end() == End(1000, event=Done(request_id="id"))
+    assert session(endpoint=TURNS).clean_end() == End(1000)
 
 
 def test_a_model_that_does_not_exist() -> None:
