@@ -20,15 +20,17 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import websocket
 
 from ._proxy import find_proxy, tunnel
 from ._refusal import refusal
 from ._version import __version__
 from .endpoints import is_loopback
 from .errors import ConfigError, ConnectError
+
+if TYPE_CHECKING:
+    import websocket
 
 __all__ = ["Dialer", "check_ssl_context", "default_ssl_context", "shut_down"]
 
@@ -63,13 +65,14 @@ def shut_down(sock: socket.socket) -> None:
 class _Redact(logging.Filter):
     """Keep credentials out of what websocket-client logs under `enableTrace`."""
 
-    _CREDENTIAL = re.compile(r"(?i)((?:proxy-)?authorization:\s*\S+\s+)\S+")
+    _CREDENTIAL = r"(?i)((?:proxy-)?authorization:\s*\S+\s+)\S+"
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg = self._CREDENTIAL.sub(r"\1***", str(record.msg))
+        record.msg = re.sub(self._CREDENTIAL, r"\1***", str(record.msg))
         return True
 
 
+# It has a name before websocket-client is imported, and so no record goes unseen.
 logging.getLogger("websocket").addFilter(_Redact())
 
 
@@ -119,7 +122,7 @@ class Dialer:
         proxy: ``"env"``, a proxy's URL, or ``None``.
         ssl_context: In place of the shared one.
 
-    Threads: `dial` once, on any; `abort` from any, at any time.
+    Threads: `dial` or `reach` once, on any; `abort` from any, at any time.
     """
 
     def __init__(
@@ -157,12 +160,30 @@ class Dialer:
         Raises:
             ConnectError: It did not work; the message says where and what to do.
         """
+        # Only here, for it takes as long to import as half of this library.
+        import websocket
+
+        ws = websocket.WebSocket()
+        sock = self._make(ws)
+        return sock, (ws.getheaders() or {}).get("x-request-id")
+
+    def reach(self) -> socket.socket:
+        """Connect only, by proxy and TLS, for who speaks HTTP and no websocket.
+
+        Raises:
+            ConnectError: It did not work; the message says where and what to do.
+        """
+        return self._make(None)
+
+    def _make(self, ws: websocket.WebSocket | None) -> socket.socket:
+        """Connect, and shake hands for a websocket, if it is to be one."""
         if self._timeout is not None:
             self._deadline = time.monotonic() + self._timeout
-        ws = websocket.WebSocket()
         error: ConnectError | None = None
         try:
-            self._connect(ws)
+            reached = self._connect()
+            if ws is not None:
+                self._shake_hands(ws, reached)
         except Exception as exc:
             # Raised below, outside this block: an error with a context would
             # carry the frames of the handshake, and those hold the key.
@@ -175,7 +196,7 @@ class Dialer:
             if sock is not None:
                 sock.close()
             raise error or ConnectError("aborted while connecting")
-        return sock, (ws.getheaders() or {}).get("x-request-id")
+        return sock
 
     def abort(self) -> None:
         """End a `dial` under way, or one to come."""
@@ -215,7 +236,7 @@ class Dialer:
             sock = None
         return sock, aborted
 
-    def _connect(self, ws: websocket.WebSocket) -> None:
+    def _connect(self) -> socket.socket:
         proxy = find_proxy(self._proxy, self._host, self._secure)
         if proxy is None:
             sock = self._reach(self._host, self._port)
@@ -233,6 +254,9 @@ class Dialer:
             self._hold(secured)
             secured.do_handshake()
             sock = secured
+        return sock
+
+    def _shake_hands(self, ws: websocket.WebSocket, sock: socket.socket) -> None:
         ws.connect(  # type: ignore[no-untyped-call]  # websocket-client has few types
             self._url,
             socket=_Guarded(sock, self._left),
@@ -266,14 +290,16 @@ class Dialer:
                 raise
         raise failure or OSError(f"{host} has no address")
 
-    def _explain(self, exc: Exception, ws: websocket.WebSocket) -> ConnectError:
+    def _explain(self, exc: Exception, ws: websocket.WebSocket | None) -> ConnectError:
+        import websocket
+
         where = f"{self._host}:{self._port}{self._via}"
         if self._aborted:
             return ConnectError("aborted while connecting")
         if isinstance(exc, websocket.WebSocketBadStatusException):
             body = (exc.resp_body or b"").decode("utf-8", "replace")
             return refusal(exc.status_code, exc.resp_headers or {}, self._clean(body))
-        answer = ws.handshake_response
+        answer = None if ws is None else ws.handshake_response
         if answer is not None and 300 <= answer.status < 400:
             return ConnectError(
                 f"{where} answered with a redirect ({answer.status}), which is never "

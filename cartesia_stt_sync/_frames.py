@@ -8,8 +8,10 @@ is tested a byte at a time, and a frame that claims 2^40 bytes costs nothing.
 from __future__ import annotations
 
 import struct
-
-import attrs
+import sys
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
 
 from .errors import ProtocolError
 
@@ -22,9 +24,16 @@ _CONTROL = 0x8
 _FIN, _RESERVED, _OPCODE, _MASKED, _LENGTH = 0x80, 0x70, 0x0F, 0x80, 0x7F
 _MOST_CONTROL = 125
 
+_WHOLE_TEXT = _FIN | TEXT
+_WITH_NUMPY = 256
+"""Bytes of payload from which on NumPy masks faster than an integer does."""
 
-@attrs.frozen
-class Frame:
+_short = struct.Struct("!BB4s").pack
+_medium = struct.Struct("!BBH4s").pack
+_long = struct.Struct("!BBQ4s").pack
+
+
+class Frame(NamedTuple):
     """A whole message, or a control frame.
 
     Attributes:
@@ -47,15 +56,29 @@ def build(opcode: int, payload: bytes, key: bytes) -> bytes:
     """
     size = len(payload)
     if size <= _MOST_CONTROL:
-        head = struct.pack("!BB", _FIN | opcode, _MASKED | size)
+        head = _short(_FIN | opcode, _MASKED | size, key)
     elif size < 1 << 16:
-        head = struct.pack("!BBH", _FIN | opcode, _MASKED | 126, size)
+        head = _medium(_FIN | opcode, _MASKED | 126, size, key)
     else:
-        head = struct.pack("!BBQ", _FIN | opcode, _MASKED | 127, size)
-    # One XOR of two big integers: as quick as NumPy at this size, without it.
+        head = _long(_FIN | opcode, _MASKED | 127, size, key)
+    # Three times as fast as an integer for 100 ms of audio; but it takes longer to
+    # import than all the rest, so only where somebody has done so anyway. Eight bytes
+    # at a time: from 500 numbers on NumPy would give the interpreter lock away.
+    if size >= _WITH_NUMPY and not size % 8 and "numpy" in sys.modules:
+        return head + _numpy_xor()(payload, key * 2)
+    # One XOR of two big integers.
     mask = (key * (size // 4 + 1))[:size]
     masked = int.from_bytes(payload, "big") ^ int.from_bytes(mask, "big")
-    return head + key + masked.to_bytes(size, "big")
+    return head + masked.to_bytes(size, "big")
+
+
+@cache
+def _numpy_xor() -> Callable[[bytes, bytes], bytes]:
+    """What masks bytes with eight others; made once NumPy is there."""
+    import numpy as np
+
+    read, word, xor = np.frombuffer, np.uint64, np.bitwise_xor
+    return lambda payload, key: xor(read(payload, word), read(key, word)).tobytes()
 
 
 def close_payload(code: int) -> bytes:
@@ -81,13 +104,33 @@ class FrameReader:
 
     def __init__(self, max_message: int) -> None:
         self._max = max_message
-        self._buffer = bytearray()
+        # What was read and is no message yet: as it came, where that is all, as mostly.
+        self._buffer: bytes | bytearray = b""
         self._opcode: int | None = None  # of the fragmented message under way
         self._message = bytearray()
 
     def feed(self, data: bytes) -> None:
         """Take in what was read."""
+        if not self._buffer:
+            self._buffer = data
+            return
+        if isinstance(self._buffer, bytes):
+            self._buffer = bytearray(self._buffer)
         self._buffer += data
+
+    @property
+    def holds_some(self) -> bool:
+        """Whether there is something that `next` has not returned."""
+        return bool(self._buffer)
+
+    def _drop(self, size: int) -> None:
+        """Let go of so many bytes."""
+        if size == len(self._buffer):
+            self._buffer = b""
+            return
+        if isinstance(self._buffer, bytes):  # of which each cut would be a copy
+            self._buffer = bytearray(self._buffer)
+        del self._buffer[:size]
 
     def next(self) -> Frame | None:
         """Return the next whole message or control frame; ``None``: more is needed.
@@ -95,6 +138,18 @@ class FrameReader:
         Raises:
             ProtocolError: The peer broke the protocol or the size limit.
         """
+        # A whole message of up to 64 KiB, as nearly all are, and nothing before it: a
+        # quarter of the time of the general way, which decides all else.
+        buffer = self._buffer
+        if len(buffer) > 4 and buffer[0] == _WHOLE_TEXT and self._opcode is None:
+            size, begin = buffer[1], 2
+            if size == 126:
+                size, begin = buffer[2] << 8 | buffer[3], 4
+            end = begin + size
+            if (begin == 4 or size < 126) and end <= len(buffer) and size <= self._max:
+                payload = bytes(buffer[begin:end])
+                self._drop(end)
+                return Frame(TEXT, payload)
         while True:
             frame = self._next_frame()
             if frame is None:
@@ -137,7 +192,7 @@ class FrameReader:
         if len(buffer) < begin + size:
             return None
         payload = bytes(memoryview(buffer)[begin : begin + size])
-        del buffer[: begin + size]
+        self._drop(begin + size)
         return bool(first & _FIN), opcode, payload
 
     def _check_head(self, first: int, second: int) -> None:

@@ -12,13 +12,14 @@ the moment that place is reached.
 
 from __future__ import annotations
 
-import enum
 import math
-from collections import deque
-
-import attrs
+import sys
+from collections.abc import Mapping
+from functools import cache
+from typing import NamedTuple
 
 from ._pacing import Filler, Pacing, Schedule
+from ._queue import Kind, Queue, Run, Send
 from ._stages import Meters
 from ._timeline import Timeline
 from ._unanswered import Sent, Unanswered
@@ -30,31 +31,14 @@ __all__ = ["Kind", "Outbox", "Send", "Wait"]
 _FILL = 0.1
 """Seconds in a message of silence where audio goes out as it was fed."""
 
+_AUDIO = Kind.AUDIO
+"""Until Python 3.12 an enum's member takes longer to look up than a call does."""
 
-class Kind(enum.Enum):
-    """What a message on the wire is."""
-
-    AUDIO = "audio"
-    SILENCE = "silence"
-    FINALIZE = "finalize"
-    CLOSE = "close"
+_UNHEARD = 1.0
+"""Seconds of audio that a server may not have listened to yet when it answers."""
 
 
-@attrs.frozen
-class Send:
-    """Send this now.
-
-    Attributes:
-        kind: What it is.
-        data: The audio; empty for a command, whose spelling is the endpoint's.
-    """
-
-    kind: Kind
-    data: bytes = b""
-
-
-@attrs.frozen
-class Wait:
+class Wait(NamedTuple):
     """Nothing to send yet.
 
     Attributes:
@@ -65,25 +49,6 @@ class Wait:
     until: float | None
 
 
-_Piece = tuple[memoryview, bool, "float | None"]
-"""Audio, whether it is voiced, and when it was fed; ``None``: it goes out once more."""
-
-
-@attrs.define
-class _Run:
-    """Audio in a row, and the command that stands behind it."""
-
-    pieces: deque[_Piece] = attrs.field(factory=deque)
-    size: int = 0
-    since: float = 0.0  # when it last became shorter than a chunk
-    command: Kind | None = None
-    commanded: float | None = None  # when; None: it goes out once more
-
-    def add(self, data: bytes, voiced: bool, fed: float | None) -> None:
-        self.pieces.append((memoryview(data), voiced, fed))
-        self.size += len(data)
-
-
 class Outbox:
     """Everything between the caller's feed and the socket.
 
@@ -92,9 +57,12 @@ class Outbox:
         pacing: The limits.
         meters: Where to note how long what goes out has waited.
         max_replay: Seconds of unanswered audio to keep for a reconnect.
+        budget: Seconds of audio that may be sent at all, ours included.
 
     Attributes:
         closing: Whether the ``close`` is queued or sent.
+        dropped: Seconds of audio that the budget was not enough for; ``None``: it
+            is not spent.
         timeline: Maps the server's seconds to the caller's.
         buffered_bytes: Audio that waits.
         source_bytes: The caller's audio sent so far, each byte counted once.
@@ -111,26 +79,30 @@ class Outbox:
         *,
         meters: Meters | None = None,
         max_replay: float = 0.0,
+        budget: float | None = None,
     ) -> None:
         self._width = audio.frame_bytes
         self._rate = audio.sample_rate * self._width  # bytes a second
         self._chunk = None if pacing.chunk is None else self._whole(pacing.chunk)
         fill = self._chunk or self._whole(_FILL)
-        self._silence = audio.silence * (fill // self._width)
+        self._silence = _silence(audio.silence, fill // self._width)
 
-        self._runs: deque[_Run] = deque([_Run()])
+        self._queue = Queue()
         self._schedule = Schedule(pacing.catch_up)
         self._filler = Filler(pacing, self.seconds(fill))
         self._meters = meters or Meters()
         self._taken_at = -math.inf  # when something last left for the wire
         self._unanswered = Unanswered(self._whole(max_replay) if max_replay else 0)
+        self._budget = None if budget is None else self._whole(budget)
+        self._changes: dict[str, object] = {}  # made by all configs sent so far
         self._session_bytes = 0  # audio sent on this connection
         self._voiced_bytes = 0
         self._answered_until = 0.0  # seconds of this connection's audio
         # Sent and not answered: the two counts above when they were.
-        self._finalizes: deque[tuple[int, int]] = deque()
+        self._finalizes: list[tuple[int, int]] = []
 
         self.closing = False
+        self.dropped: float | None = None
         self.timeline = Timeline()
         self.buffered_bytes = self.source_bytes = 0
         self.silence_bytes = self.wire_bytes = 0
@@ -149,6 +121,24 @@ class Outbox:
         return self.seconds(self.buffered_bytes)
 
     @property
+    def gap(self) -> float:
+        """Seconds of silence that fill the gap in the audio that is open."""
+        return self._filler.filled
+
+    @property
+    def owed_an_answer(self) -> bool:
+        """Whether the server holds speech that it has not answered."""
+        return self._filler.unanswered
+
+    @property
+    def unheard(self) -> float:
+        """Seconds of the caller's audio without an answer; 0 where none is due."""
+        if not (self._filler.unanswered or self.buffered_bytes):
+            return 0.0
+        sent = self.source_bytes - self._unanswered.answered
+        return self.seconds(self.buffered_bytes + max(0, sent))
+
+    @property
     def forgotten(self) -> float:
         """Seconds of unanswered audio that ``max_replay`` could not hold."""
         return self.seconds(self._unanswered.forgotten)
@@ -163,23 +153,24 @@ class Outbox:
     def feed(self, data: bytes, now: float, *, voiced: bool = True) -> None:
         """Queue whole samples of audio; not ``voiced`` is a muted speaker's silence."""
         self.refuse_behind_close("feed")
-        run = self._runs[-1]
-        if not run.size:
-            run.since = now
-        if data:
-            run.add(data, voiced, now)
-            self.buffered_bytes += len(data)
+        self._queue.feed(data, now, voiced=voiced)
+        self.buffered_bytes += len(data)
 
     def finalize(self, now: float) -> None:
         """Queue a ``finalize`` behind the audio fed so far."""
         self.refuse_behind_close("finalize")
-        self._command(Kind.FINALIZE, now)
+        self._queue.command(Send(Kind.FINALIZE), now)
+
+    def config(self, changes: Mapping[str, object], now: float) -> None:
+        """Queue a ``config`` behind the audio fed so far."""
+        self.refuse_behind_close("change the configuration")
+        self._queue.command(Send(Kind.CONFIG, changes=changes), now)
 
     def close(self, now: float) -> None:
         """Queue the ``close`` behind everything; once more is nothing."""
         if not self.closing:
             self.closing = True
-            self._command(Kind.CLOSE, now)
+            self._queue.command(Send(Kind.CLOSE), now)
 
     def ahead_of(self, command: int) -> float:
         """Seconds of audio that stand before a command that waits.
@@ -187,10 +178,19 @@ class Outbox:
         Args:
             command: Its number among those that wait, from 0.
         """
-        size = 0
-        for run, _ in zip(self._runs, range(command + 1), strict=False):
-            size += run.size
-        return self.seconds(size)
+        return self.seconds(self._queue.ahead_of(command))
+
+    @property
+    def spent(self) -> str | None:
+        """That the budget is spent, and what to do; ``None``: it is not."""
+        if self.dropped is None:
+            return None
+        assert self._budget is not None
+        return (
+            f"the budget of {self.seconds(self._budget):g} s of audio is spent, and "
+            "that ends the session; make a new transcriber, with a larger budget= if "
+            "this one was too small"
+        )
 
     def refuse_behind_close(self, what: str) -> None:
         """Raise `ClosedError` where nothing more can be queued.
@@ -198,15 +198,13 @@ class Outbox:
         Args:
             what: What was to be done.
         """
+        if (spent := self.spent) is not None:
+            raise ClosedError(f"cannot {what}: {spent}")
         if self.closing:
             raise ClosedError(
                 f"cannot {what} after close(): the session is ending, and a "
                 "transcriber serves one; make a new transcriber"
             )
-
-    def _command(self, kind: Kind, now: float) -> None:
-        self._runs[-1].command, self._runs[-1].commanded = kind, now
-        self._runs.append(_Run())
 
     # What the server does
 
@@ -238,12 +236,24 @@ class Outbox:
         until = self._answered_until
         if duration is not None and duration > 0:
             until += duration
-        self._answer_until(max(until, end or 0.0))
+        self._answer_until(end if end is not None and end > until else until)
+
+    def turn_ended(self) -> None:
+        """Note the end of a turn: it answers what was sent, but for the last second.
+
+        The service calls a turn over once its speaker has been quiet for a while.
+        What it has not heard by then may be the beginning of the next one.
+        """
+        self._filler.unanswered = False
+        self._answer_until(self.seconds(self._session_bytes) - _UNHEARD)
 
     def _answer_until(self, seconds: float) -> None:
-        sent = self.seconds(self._session_bytes)
-        self._answered_until = max(self._answered_until, min(seconds, sent))
-        source = self.timeline.source_time(self._answered_until)
+        sent = self._session_bytes / self._rate
+        seconds = seconds if seconds < sent else sent
+        if seconds <= self._answered_until:
+            return  # as it was
+        self._answered_until = seconds
+        source = self.timeline.source_time(seconds)
         self._unanswered.covered(round(source * self._rate / self._width) * self._width)
 
     def flushed(self) -> bool:
@@ -253,27 +263,32 @@ class Outbox:
         """
         if not self._finalizes:
             return False
-        voiced, session = self._finalizes.popleft()
+        voiced, session = self._finalizes.pop(0)
         if voiced == self._voiced_bytes:
             self._filler.unanswered = False
-        self._unanswered.flushed(Kind.FINALIZE)
+        self._unanswered.flushed()
         self._answer_until(self.seconds(session))
         return True
 
     # What the driver does
 
-    def poll(self, now: float) -> Send | Wait:
+    def poll(self, now: float, early: float = 0.0) -> Send | Wait:
         """Take out what is to be sent at ``now``, or say when to ask again.
 
         What is returned counts as sent: send it before the next call.
+
+        Args:
+            now: The time.
+            early: How long before it is due a whole chunk may go.
         """
-        run = self._runs[0]
+        run = self._queue.front
         if run.size:
-            return self._poll_audio(run, now)
+            return self._poll_audio(run, now, early)
         if run.command is not None:
-            self._runs.popleft()
+            self._queue.take_command()
             self._left(run.commanded, now)
-            return self._send_command(run.command)
+            self._note_command(run.command)
+            return run.command
         return Wait(None) if self.closing else self._poll_silence(now)
 
     def rewind(self) -> float:
@@ -282,51 +297,47 @@ class Outbox:
         Returns:
             Seconds of audio that will be sent again.
         """
-        runs = deque([_Run()])
-        again = 0
-        for sent in self._unanswered.take_back():
-            if sent.command is None:
-                runs[-1].add(sent.data, sent.voiced, None)
-                again += len(sent.data)
-            else:
-                assert isinstance(sent.command, Kind)
-                runs[-1].command = sent.command
-                runs.append(_Run())
-        first = self._runs.popleft()
-        runs[-1].pieces.extend(first.pieces)
-        runs[-1].size += first.size
-        runs[-1].since = first.since
-        runs[-1].command, runs[-1].commanded = first.command, first.commanded
-        runs.extend(self._runs)
-        self._runs = runs
+        again = self._unanswered.take_back()
+        size = sum(len(sent.data) for sent in again)
+        messages = [(sent.data, sent.voiced, sent.command) for sent in again]
+        if self._changes:  # a new connection knows only the handshake's
+            config = Send(Kind.CONFIG, changes=self._changes)
+            messages.insert(0, (b"", False, config))
+        self._queue.put_back(messages)
         self._finalizes.clear()
         self._session_bytes, self._answered_until = 0, 0.0
-        self.buffered_bytes += again
-        self.source_bytes -= again
+        self.buffered_bytes += size
+        self.source_bytes -= size
         self.timeline.restart(self.seconds(self.source_bytes))
-        return self.seconds(again)
+        return self.seconds(size)
 
-    def _poll_audio(self, run: _Run, now: float) -> Send | Wait:
-        at = self._schedule.ready(now)
-        size = len(run.pieces[0][0]) if self._chunk is None else self._chunk
-        if run.size < size and run.command is None:
-            # The rest of the chunk may be under way; but it is not waited for
-            # longer than it would take to play.
-            at = max(at, run.since + self.seconds(size))
+    def _poll_audio(self, run: Run, now: float, early: float = 0.0) -> Send | Wait:
+        at = self._schedule.ready(now) - early
+        size = run.next_piece() if self._chunk is None else self._chunk
+        if run.size < size:
+            if run.command is None:
+                # The rest of the chunk may be under way; but it is not waited for
+                # longer than it would take to play.
+                at = max(at, run.since + self.seconds(size))
+            size = run.size
         if now < at:
             return Wait(at)
-        data, voiced, fed = _take(run, min(size, run.size))
+        if self._budget is not None:
+            size = min(size, self._room())
+            if not size:
+                return self._end_early(now)
+        data, voiced, fed = run.take(size)
         self._left(fed, now)
         run.since = now
-        self.buffered_bytes -= len(data)
-        self.source_bytes += len(data)
-        self._advance(now, len(data))
-        self._filler.audio_sent(now, self.seconds(len(data)))
+        self.buffered_bytes -= size
+        self.source_bytes += size
+        seconds = self._advance(now, size)
+        self._filler.audio_sent(now, seconds)
         if voiced:
             self._filler.unanswered = True
-            self._voiced_bytes += len(data)
+            self._voiced_bytes += size
         self._unanswered.add(Sent(data, None, voiced, self.source_bytes))
-        return Send(Kind.AUDIO, data)
+        return Send(_AUDIO, data)
 
     def _poll_silence(self, now: float) -> Send | Wait:
         at = self._filler.at()
@@ -336,44 +347,68 @@ class Outbox:
         if now < at:
             return Wait(at)
         size = len(self._silence)
+        if self._room() < size:
+            return self._end_early(now)
         self.timeline.insert(self.seconds(self._session_bytes), self.seconds(size))
         self._advance(now, size)
         self._filler.silence_sent(now)
         self.silence_bytes += size
         return Send(Kind.SILENCE, self._silence)
 
+    def _room(self) -> int:
+        """Bytes of audio that the budget is still enough for, in whole samples."""
+        if self._budget is None:
+            return sys.maxsize
+        return max(0, self._budget - self.wire_bytes)
+
+    def _end_early(self, now: float) -> Send | Wait:
+        """The budget is spent: what waits is dropped, but for its commands."""
+        self.dropped = self.buffered
+        self.buffered_bytes = 0
+        self._queue.drop_audio()
+        self.close(now)
+        return self.poll(now)
+
     def _left(self, since: float | None, now: float) -> None:
         """Note that something leaves for the wire that has waited since then."""
         if since is not None:
-            front = max(since, min(self._taken_at, now))
+            # Nothing was taken before it came, or later than now.
+            front = self._taken_at
+            front = since if front < since else now if front > now else front
             self._meters.queued.add(front - since)
             self._meters.paced.add(now - front)
         self._taken_at = now
 
-    def _send_command(self, command: Kind) -> Send:
-        if command is Kind.FINALIZE:
+    def _note_command(self, command: Send) -> None:
+        if command.kind is Kind.CONFIG:
+            self._changes = merged(self._changes, command.changes)
+            return
+        if command.kind is Kind.FINALIZE:
             self._finalizes.append((self._voiced_bytes, self._session_bytes))
         self._unanswered.add(Sent(b"", command, False, self.source_bytes))
-        return Send(command)
 
-    def _advance(self, now: float, size: int) -> None:
+    def _advance(self, now: float, size: int) -> float:
+        """Note audio sent; return its seconds."""
         self._session_bytes += size
         self.wire_bytes += size
-        self._schedule.advance(now, self.seconds(size))
+        seconds = self.seconds(size)
+        self._schedule.advance(now, seconds)
+        return seconds
 
 
-def _take(run: _Run, size: int) -> tuple[bytes, bool, float | None]:
-    """Take ``size`` bytes off the front; voiced if any is, fed when the first was."""
-    run.size -= size
-    since = run.pieces[0][2]
-    parts: list[memoryview] = []
-    any_voiced = False
-    while size:
-        head, voiced, fed = run.pieces.popleft()
-        if len(head) > size:
-            run.pieces.appendleft((head[size:], voiced, fed))
-            head = head[:size]
-        parts.append(head)
-        size -= len(head)
-        any_voiced = any_voiced or voiced
-    return b"".join(parts), any_voiced, since
+@cache
+def _silence(frame: bytes, count: int) -> bytes:
+    """A message of silence, one for all sessions that send the same."""
+    return frame * count
+
+
+def merged(
+    known: Mapping[str, object], changes: Mapping[str, object]
+) -> dict[str, object]:
+    """What holds after a change: an absent key stays, within a block as well."""
+    result = dict(known)
+    for name, value in changes.items():
+        before = result.get(name)
+        both = isinstance(value, Mapping) and isinstance(before, Mapping)
+        result[name] = {**before, **value} if both else value  # type: ignore[dict-item]  # checked
+    return result

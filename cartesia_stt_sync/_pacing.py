@@ -70,7 +70,8 @@ class Schedule:
         ``catch_up`` is forgiven.
         """
         due = now if self.due is None else self.due
-        self.due = max(due, now - self._catch_up) + seconds
+        earliest = now - self._catch_up
+        self.due = (due if due > earliest else earliest) + seconds
 
 
 class Filler:
@@ -83,6 +84,7 @@ class Filler:
 
     Attributes:
         unanswered: Whether the server holds speech that it has not answered.
+        filled: Seconds of silence in the gap that is open.
     """
 
     def __init__(self, pacing: Pacing, chunk: float) -> None:
@@ -91,14 +93,14 @@ class Filler:
         self.unanswered = False
         self._quiet_since = 0.0  # when audio of any kind last went out
         self._next: float | None = None  # when the gap under way gets more silence
-        self._filled = 0.0  # seconds put into that gap
+        self.filled = 0.0  # seconds put into that gap
         self._played = -math.inf  # when a listener has heard all the audio
 
     def restart(self, now: float) -> None:
         """Note that a connection stands; the server holds nothing yet."""
         self.unanswered = False
         self._quiet_since = now
-        self._next, self._filled, self._played = None, 0.0, -math.inf
+        self._next, self.filled, self._played = None, 0.0, -math.inf
 
     def audio_sent(self, now: float, seconds: float) -> None:
         """Note the caller's audio: any gap is over.
@@ -108,10 +110,10 @@ class Filler:
             seconds: Its length.
         """
         self._quiet_since = now
-        self._next, self._filled = None, 0.0
+        self._next, self.filled = None, 0.0
         # Late audio counts from when it went, not from when it was due: a hiccup
         # of the caller's is no gap in the speech, nor are several in a row.
-        self._played = max(self._played, now) + seconds
+        self._played = (self._played if self._played > now else now) + seconds
 
     def silence_sent(self, now: float) -> None:
         """Note a chunk of silence."""
@@ -121,7 +123,7 @@ class Filler:
             # now, because nobody waits for silence that is late.
             late = now - self._next > self._chunk
             self._next = (now if late else self._next) + self._chunk
-            self._filled += self._chunk
+            self.filled += self._chunk
 
     def at(self) -> float:
         """Return when the next chunk of silence is to go; infinity is never."""
@@ -135,7 +137,7 @@ class Filler:
         if after is None or not self.unanswered:
             return math.inf
         # Half a sample's slack for the sum of many chunks.
-        if limit is not None and self._filled + self._chunk > limit + 1e-5:
+        if limit is not None and self.filled + self._chunk > limit + 1e-5:
             return math.inf
         if self._next is None:
             self._next = self._played + after

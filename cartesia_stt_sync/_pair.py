@@ -4,55 +4,42 @@ Moves messages between a stream and its connection, and runs callbacks. Decides
 nothing: what to send, what a message means and whether to connect again, it asks
 the core.
 
-A thread blocked in the socket is woken by `Transport.abort`, one that waits for
-the stream by its condition. The sender outlives the session by a moment: it
+A thread blocked in the socket is woken by `Transport.abort`, the sender that has
+nothing to send by a condition of its own, and all other waits end with any change of
+the stream. The sender outlives the session by a moment: it
 watches that the receiver does not wait for a close frame for ever.
 """
 
 from __future__ import annotations
 
-import atexit
 import itertools
-import logging
-import os
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from contextvars import copy_context
 
-from . import checks
+from ._clock import Bell
+from ._driving import GRACE, LINGER, Line, Teller, Unsent, log, report, running
 from ._handlers import Handlers
-from ._news import Call
-from ._outbox import Kind, Send
+from ._outbox import Wait
+from ._queue import Send
 from ._stream import Stream
 from ._transport import ServerClosed, Transport
 from .endpoints import Endpoint
-from .errors import CartesiaSTTError, ConnectError, ConnectionLost, ProtocolError
+from .errors import ConnectError, ConnectionLost, ProtocolError
 
 __all__ = ["ThreadPair"]
-
-_log = logging.getLogger("cartesia_stt_sync")
-
-LINGER = 1.0
-"""Seconds to wait for the server's close frame after its ``done``."""
-
-GRACE = 0.05
-"""Seconds in which the receiver may find the server's own word for a loss."""
-
-SLOW = 0.5
-"""Seconds from which on a callback is a finding: events wait behind it."""
 
 _numbers = itertools.count(1)
 
 
-class ThreadPair:
+class ThreadPair(Line):
     """The `Driver` of one stream.
 
     Args:
         stream: Whose messages to move.
         endpoint: How the commands are spelled.
-        handlers: Whom to tell, as long as somebody holds them; see `keep`.
+        handlers: Whom to tell; see `Teller`.
         make_transport: Makes a connection, not open yet.
 
     Threads: its two own; each method says who may call it.
@@ -66,40 +53,18 @@ class ThreadPair:
         handlers: Handlers,
         make_transport: Callable[[], Transport],
     ) -> None:
-        self._stream = stream
-        self._endpoint = endpoint
-        # Weakly, for a handler may refer to its transcriber: these threads would keep
-        # alive, and connected, what everybody else has forgotten.
-        self._handlers = weakref.ref(handlers)
-        self._kept: Handlers | None = None
-        self._make_transport = make_transport
-        self._transport: Transport | None = None  # guarded by the stream's lock
-        self._receiving = True  # likewise
+        teller = Teller(stream, endpoint=endpoint, handlers=handlers)
+        super().__init__(stream, teller, make_transport)
+        self._bell = Bell(stream.lock)  # the sender's own
+        self._receiving = True  # guarded by the stream's lock
         self._starting = threading.Lock()  # held by start(), so that join() waits
         self._threads: tuple[threading.Thread, ...] = ()
-        self.pid = os.getpid()
 
     # Callers' threads
 
-    def connect(self) -> str | None:
-        """Make the first connection; see `Transport.open`."""
-        transport = self._replace(self._make_transport())
-        try:
-            return transport.open()
-        except BaseException:
-            transport.close()
-            raise
-
     def keep(self, handlers: Handlers) -> None:
-        """Hold the handlers to the end: it is coming, whoever else forgets them."""
-        self._kept = handlers
-
-    def discard(self) -> None:
-        """Release a connection that no thread reads."""
-        with self._stream.lock:
-            transport = self._transport
-        if transport is not None:
-            transport.close()
+        """Hold the handlers to the end."""
+        self._teller.keep(handlers)
 
     def start(self) -> None:
         """Start both threads.
@@ -110,8 +75,8 @@ class ThreadPair:
         number = next(_numbers)
         # Callbacks see the context variables of whoever opened the session.
         context = copy_context()
-        # Daemons, so that a script that forgets close() can exit: the exit hook
-        # below drains it, and a server that is silent holds nobody up for ever.
+        # Daemons, so that a script that forgets close() can exit: the exit hook of
+        # `running` drains it, and a server that is silent holds nobody up for ever.
         receiver, sender = (
             threading.Thread(
                 target=target, name=f"cartesia-stt-{number}-{name}", daemon=True
@@ -122,24 +87,17 @@ class ThreadPair:
             )
         )
         with self._starting:
-            _running[id(self)] = self
+            running.add(self._stream)
             self._threads = (receiver, sender)
             try:
                 receiver.start()
                 sender.start()
             except BaseException:
                 if receiver.ident is None:
-                    _running.pop(id(self), None)
+                    running.remove(self._stream)
                     self.discard()
                 # Else the receiver ends by the failure that the caller will note.
                 raise
-
-    def cut(self) -> None:
-        """Wake whoever is blocked in the connection; from any thread."""
-        with self._stream.lock:
-            transport = self._transport
-        if transport is not None:
-            transport.abort()
 
     def join(self, seconds: float) -> None:
         """Wait until both threads have ended, or the time is up.
@@ -152,27 +110,37 @@ class ThreadPair:
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         if any(thread.is_alive() for thread in threads):
-            _log.warning("a callback still runs after the end of its session")
+            log.warning("a callback still runs after the end of its session")
 
     def is_current_thread(self) -> bool:
         """Whether the caller runs on one of the two, in a callback."""
         return threading.current_thread() in self._threads
 
+    def woken(self) -> None:
+        """Have the sender look; requires the stream's lock."""
+        self._bell.notify()
+
     # The sender's thread
 
     def _send(self) -> None:
+        lock, core = self._stream.lock, self._stream.core
         try:
             while True:
-                with self._stream.lock:
+                with lock:
                     step = self._next()
                     transport = self._transport
+                    findings = core.findings.unlogged() if core.findings.to_log else ()
+                if findings:
+                    report(findings)
                 if step is None:
                     break
+                if isinstance(step, Wait):
+                    continue  # it was woken for the findings
+                if isinstance(step, Unsent):
+                    transport = step.transport
                 assert transport is not None
-                if step.kind is Kind.SILENCE:
-                    self._stream.journal("silence")
                 try:
-                    transport.send(self._spell(step))
+                    self._write(step, transport)
                 except ConnectionLost as exc:
                     self._send_failed(transport, exc)
             self._stream.settle()
@@ -180,21 +148,22 @@ class ThreadPair:
             self._died(exc)
         self._watch_farewell()
 
-    def _next(self) -> Send | None:
-        """Wait until something is to be sent; ``None``: it is over."""
-        stream = self._stream
-        while True:
-            step = stream.step()
-            if step is None or isinstance(step, Send):
-                return step
-            left = None if step.until is None else max(0.0, step.until - stream.now())
-            stream.wait(left)
+    def _next(self) -> Send | Unsent | Wait | None:
+        """Wait until something is to be sent, or logged; ``None``: it is over."""
+        stream, findings = self._stream, self._stream.core.findings
+        while isinstance(step := self._step(), Wait) and not findings.to_log:
+            left = None if step.until is None else step.until - stream.now()
+            if left is None or left > 0:
+                stream.clock.wait(self._bell, left)
+        return step
 
-    def _spell(self, step: Send) -> bytes | str:
-        if step.kind is Kind.FINALIZE:
-            assert self._endpoint.finalize is not None
-            return self._endpoint.finalize
-        return self._endpoint.close if step.kind is Kind.CLOSE else step.data
+    def _write(self, step: Send | Unsent, transport: Transport) -> None:
+        if isinstance(step, Send):
+            transport.send(self._teller.spell(step))
+        elif step.loss is None:
+            transport.finish()
+        else:
+            raise step.loss
 
     def _send_failed(self, transport: Transport, error: ConnectionLost) -> None:
         """Leave it to the receiver to say what became of the connection.
@@ -237,13 +206,16 @@ class ThreadPair:
 
     def _receive_all(self, transport: Transport) -> None:
         """Take in everything from one connection, to its end."""
+        stream = self._stream
         try:
             while True:
                 message = transport.recv()
-                calls = self._stream.received(message)
+                calls = stream.received(message)
+                if stream.unsettled:
+                    stream.settle()
+                self._teller.tell(calls)
                 if isinstance(message, ServerClosed):
                     return
-                self._tell(calls)
         except (ConnectionLost, ProtocolError) as exc:
             transport.abort()  # which wakes the sender, too
             with self._stream.changing() as core:
@@ -257,7 +229,7 @@ class ThreadPair:
                 plan = core.next_attempt()
             if plan is None:
                 return None
-            self._tell([("reconnect", plan)])
+            self._teller.tell([("reconnect", plan)])
             if not stream.wait_while(lambda: not stream.ended, plan.delay):
                 return None
             transport = self._replace(self._make_transport())
@@ -275,75 +247,19 @@ class ThreadPair:
             transport.close()
             return None
 
-    def _tell(self, calls: list[Call]) -> None:
-        """Run handlers; a finding is also logged, the once that it is told."""
-        core = self._stream.core
-        handlers = self._kept or self._handlers()
-        for kind, argument in calls:
-            if isinstance(argument, checks.Finding):
-                _log.warning("%s", argument)
-            if handlers is None or not handlers.has(kind):
-                continue
-            with self._stream.lock:
-                core.telling(kind, self._stream.now())
-            try:
-                seconds = handlers.run(kind, argument)
-            finally:
-                with self._stream.lock:
-                    core.told(self._stream.now())
-            if seconds > SLOW:
-                with self._stream.lock:
-                    core.note(checks.slow_callback(kind, seconds))
-
     def _over(self) -> None:
         """The last that happens on this thread."""
         with self._stream.lock:
             transport = self._transport
             calls = self._stream.core.farewell()
+            findings = self._stream.core.findings.unlogged()
             self._receiving = False
-            self._stream.changed.notify_all()
+            self._stream.wake()
         if transport is not None:
             transport.close()
+        report(findings)
         try:
-            self._tell(calls)
+            self._teller.tell(calls)
         finally:
-            self._kept = None
-            _running.pop(id(self), None)
-
-    # Either thread
-
-    def _replace(self, transport: Transport) -> Transport:
-        with self._stream.lock:
-            self._transport = transport
-            gone = self._stream.ended
-        if gone:
-            transport.abort()
-        return transport
-
-    def _died(self, exc: BaseException) -> None:
-        """A thread ends by what nobody foresaw: nobody may be left waiting for it."""
-        _log.error("a thread of the session died", exc_info=exc)
-        error = CartesiaSTTError(f"a thread of the session died of {exc!r}")
-        error.__cause__ = exc
-        try:
-            self._stream.fail(error)
-        except BaseException as more:  # once more a future's callback that exits
-            _log.error("a callback of a future raised", exc_info=more)
-        self.cut()
-
-
-_running: dict[int, ThreadPair] = {}
-"""Pairs whose threads run; a dict, because its calls are atomic."""
-
-
-@atexit.register
-def _drain_at_exit() -> None:
-    """Drain what a script forgot to close, so that its last words are not lost."""
-    # A forked child inherits the pairs, but not their threads.
-    pairs = [pair for pair in list(_running.values()) if pair.pid == os.getpid()]
-    for wait in (False, True):  # all are told before any is waited for
-        for pair in pairs:
-            try:
-                pair._stream.close(wait, None)
-            except Exception as exc:
-                _log.error("a session left open at exit ended with: %s", exc)
+            self._teller.keep(None)
+            running.remove(self._stream)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Iterable
 from itertools import pairwise
 
+import numpy  # noqa: F401  # frames are masked with it where it is loaded
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -28,7 +30,7 @@ from cartesia_stt_sync.errors import ProtocolError
 
 CONTINUATION = 0
 MIB = 1 << 20
-SIZES = [0, 1, 2, 3, 4, 5, 124, 125, 126, 127, 128, 65534, 65535, 65536, 65537, 100_000]
+SIZES = [*range(6), *range(124, 129), 256, 257, 3200, *range(65534, 65538), 100_000]
 KEY = b"\x12\xab\0\xff"
 
 
@@ -72,6 +74,18 @@ class TestBuilding:
         assert (read.fin, read.opcode, read.data) == (1, opcode, payload)
         assert (read.rsv1, read.rsv2, read.rsv3) == (0, 0, 0)
         assert not wire
+
+    @pytest.mark.parametrize("size", [256, 800, 3200, 3204, 65544])
+    def test_with_numpy_or_without(
+        self, size: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where nobody has imported NumPy, integers mask to the same bytes."""
+        payload = bytes(n % 251 for n in range(size))
+        assert "numpy" in sys.modules
+        wire = build(BINARY, payload, KEY)
+        monkeypatch.delitem(sys.modules, "numpy")
+        assert build(BINARY, payload, KEY) == wire
+        assert "numpy" not in sys.modules
 
     @settings(deadline=None, max_examples=200)
     @given(

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cartesia_stt_sync._outbox import Kind, Outbox, Send, Wait
+from cartesia_stt_sync._outbox import Outbox, Wait
 from cartesia_stt_sync._pacing import Pacing
+from cartesia_stt_sync._queue import Kind, Send
 from cartesia_stt_sync._stages import Meters
 from cartesia_stt_sync._stats import Latency
 from cartesia_stt_sync.audio import ENCODINGS, AudioFormat
@@ -34,6 +35,7 @@ class Wire:
     Args:
         audio: The wire's format, if not 16 kHz in 16 bits.
         max_replay: See `Outbox`.
+        budget: See `Outbox`.
         limits: Those of the pacing; silence is off unless they say more.
     """
 
@@ -41,12 +43,15 @@ class Wire:
         self,
         audio: AudioFormat = AudioFormat("pcm_s16le", 16000),
         max_replay: float = 0.0,
+        budget: float | None = None,
         **limits: Any,
     ) -> None:
         off = {"chunk": CHUNK, "silence_after": None, "keep_alive": None}
         pacing = Pacing(**off | limits)
         self.meters = Meters()
-        self.box = Outbox(audio, pacing, meters=self.meters, max_replay=max_replay)
+        self.box = Outbox(
+            audio, pacing, meters=self.meters, max_replay=max_replay, budget=budget
+        )
         self.box.opened(0.0)
         self.now = 0.0
         self.sent: list[tuple[float, Send]] = []
@@ -1065,3 +1070,118 @@ class TestMeters:
         wire.run(2.0)
         assert wire.kinds() == ["audio", "finalize"] * 2
         assert wire.meters.stages().queued.count == 2
+
+
+class TestBudget:
+    """How much audio may be sent at all."""
+
+    def test_to_the_sample(self) -> None:
+        """What it is enough for is sent; then comes the close, and the rest goes."""
+        wire = Wire(budget=0.3)
+        wire.feed(audio(1.0))
+        wire.run(5.0)
+        assert wire.kinds() == ["audio", "audio", "audio", "close"]
+        assert b"".join(s.data for _, s in wire.sent) == audio(0.3)
+        assert wire.box.dropped == pytest.approx(0.7)
+        assert wire.box.buffered == 0.0
+        assert wire.box.closing
+
+    def test_commands_stay(self) -> None:
+        """Who waits for an utterance gets what was heard of it."""
+        wire = Wire(budget=CHUNK)
+        wire.feed(audio(2 * CHUNK))
+        wire.box.finalize(wire.now)
+        wire.feed(audio(CHUNK))
+        wire.box.finalize(wire.now)
+        wire.run(5.0)
+        assert wire.kinds() == ["audio", "finalize", "finalize", "close"]
+
+    def test_silence_counts(self) -> None:
+        """It is billed, so it spends as well."""
+        wire = Wire(budget=2 * CHUNK, silence_after=0.25, silence_limit=None)
+        wire.feed(audio(CHUNK))
+        wire.run(5.0)
+        assert wire.kinds() == ["audio", "silence", "close"]
+        assert wire.box.dropped == 0.0
+
+    def test_a_replay_counts(self) -> None:
+        """What goes out again is billed again."""
+        wire = Wire(budget=3 * CHUNK, max_replay=30.0)
+        wire.feed(audio(2 * CHUNK))
+        wire.run(1.0)
+        wire.box.rewind()
+        wire.box.opened(wire.now)
+        wire.run(2.0)
+        assert wire.kinds() == ["audio"] * 3 + ["close"]
+        assert wire.box.dropped == CHUNK
+
+    def test_refused_from_then_on(self) -> None:
+        """The error says that it was the budget, and how large it was."""
+        wire = Wire(budget=CHUNK)
+        wire.feed(audio(2 * CHUNK))
+        wire.run(1.0)
+        assert wire.box.spent is not None
+        said = (
+            r"cannot feed: the budget of 0\.125 s of audio is spent, .* larger budget="
+        )
+        with pytest.raises(ClosedError, match=said):
+            wire.feed(audio(CHUNK))
+
+    def test_not_spent(self) -> None:
+        """A session that stays within it ends as any other."""
+        wire = Wire(budget=2 * CHUNK)
+        wire.feed(audio(2 * CHUNK))
+        wire.box.close(wire.now)
+        assert wire.box.spent is None
+        wire.run(1.0)
+        assert wire.kinds() == ["audio", "audio", "close"]
+        assert wire.box.dropped is None
+
+
+class TestConfig:
+    """A change of the configuration."""
+
+    def test_in_its_place(self) -> None:
+        """It goes behind the audio fed before it."""
+        wire = Wire()
+        wire.feed(audio(0.5 * CHUNK))
+        wire.box.config({"keyterms": ["a"]}, wire.now)
+        wire.feed(audio(CHUNK))
+        wire.run(1.0)
+        assert wire.kinds() == ["audio", "config", "audio"]
+        assert wire.sent[1][1].changes == {"keyterms": ["a"]}
+
+    def test_once_more_after_a_loss(self) -> None:
+        """What all that were sent came to is sent first on the next connection."""
+        wire = Wire(max_replay=30.0)
+        wire.box.config({"turn": {"a": 1, "b": 1}, "keyterms": ["x"]}, wire.now)
+        wire.feed(audio(CHUNK))
+        wire.box.config({"turn": {"b": 2}}, wire.now)
+        wire.run(1.0)
+        wire.box.config({"keyterms": []}, wire.now)  # waits still
+        wire.box.rewind()
+        wire.box.opened(wire.now)
+        wire.run(2.0)
+        assert wire.kinds()[3:] == ["config", "audio", "config"]
+        assert wire.sent[3][1].changes == {
+            "turn": {"a": 1, "b": 2},
+            "keyterms": ["x"],
+        }
+        assert wire.sent[5][1].changes == {"keyterms": []}
+
+    def test_behind_the_close(self) -> None:
+        """There is nothing left to change."""
+        wire = Wire()
+        wire.box.close(wire.now)
+        with pytest.raises(ClosedError, match="change the configuration"):
+            wire.box.config({}, wire.now)
+
+
+def test_the_end_of_a_turn() -> None:
+    """It answers all audio but for the last second, and ends the filling of gaps."""
+    wire = Wire(max_replay=30.0, silence_after=0.25, silence_limit=None)
+    wire.feed(audio(3.0))
+    wire.run(3.0)
+    wire.box.turn_ended()
+    assert wire.run(10.0) == []
+    assert wire.box.rewind() == 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,7 +11,8 @@ import pytest
 
 from cartesia_stt_sync import ConnectError, ConnectionLost, ProtocolError
 from cartesia_stt_sync._dial import Dialer
-from cartesia_stt_sync._transport import ServerClosed, WebsocketTransport
+from cartesia_stt_sync._pipe import PolledPipe
+from cartesia_stt_sync._transport import ServerClosed, Taken, WebsocketTransport
 
 from .conftest import Tls
 from .peer import LIMIT, Connection, Handler, Peer, silent
@@ -376,17 +378,61 @@ def test_a_pong_left_undone_goes_with_the_next_message(
     assert got == [(1, b"finalize"), (10, b"two")], "only the latest need be answered"
 
 
-class Deaf:
+@pytest.mark.parametrize("way", ["recv", "take"])
+def test_cut_in_a_flood(
+    way: str, secure: Tls | None, closing: list[WebsocketTransport]
+) -> None:
+    """Who ends it does not wait until all of a flood has been read."""
+    sent = threading.Event()
+
+    def handler(peer: Connection) -> None:
+        peer.accept()
+        peer.sock.sendall(b"\x89\x01p" * 1000)
+        sent.set()
+        peer.until_gone()
+
+    with serve(handler, secure) as server:
+        transport = connect(server, secure)
+        closing.append(transport)
+        assert sent.wait(LIMIT)
+        transport.abort()
+        if way == "recv":
+            with pytest.raises(ConnectionLost, match="in a flood"):
+                transport.recv()
+        else:
+            (end,) = taken(transport, 1)
+            assert isinstance(end, ConnectionLost)
+            assert "in a flood" in str(end)
+        transport.close()
+
+
+def test_a_breath_in_a_flood(
+    closing: list[WebsocketTransport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads one leaves the interpreter to others for as long as it has it."""
+    breaths: list[float] = []
+    monkeypatch.setattr("cartesia_stt_sync._transport.time.sleep", breaths.append)
+
+    def handler(peer: Connection) -> None:
+        peer.accept()
+        peer.sock.sendall(b"\x89\x01p" * 50_000)  # in more than one read
+        peer.send("end of it")
+        peer.until_gone()
+
+    with serve(handler) as server:
+        transport = connect(server)
+        closing.append(transport)
+        assert transport.recv() == b"end of it"
+        transport.close()
+    assert breaths
+    assert all(0 <= seconds <= 0.1 for seconds in breaths)
+
+
+class Deaf(PolledPipe):
     """A socket that still reads, and cannot write any more."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-
-    def send(self, data: bytes) -> int:
+    def write_now(self, data: memoryview | bytes) -> int:
         raise BrokenPipeError
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.sock, name)
 
 
 def test_the_last_words_of_a_peer_that_is_gone(
@@ -403,25 +449,29 @@ def test_the_last_words_of_a_peer_that_is_gone(
     with serve(handler) as server:
         transport = connect(server)
         closing.append(transport)
-        sock = transport._sock
-        assert sock is not None
-        transport._sock = Deaf(sock)  # type: ignore[assignment]  # for the test
+        assert transport._pipe is not None
+        transport._pipe = Deaf(transport._pipe.sock)
         assert transport.recv() == b"error"
         assert transport.recv() == ServerClosed(1008, "")
-        transport._sock = sock
         transport.close()
 
 
-class Slow(Deaf):
+class Slow:
     """A socket with gevent's word for being full: nothing sent, and no exception."""
 
     refusals = 3
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
 
     def send(self, data: bytes) -> int:
         if self.refusals:
             self.refusals -= 1
             return 0
         return self.sock.send(data)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.sock, name)
 
 
 def test_a_send_of_nothing_is_waited_for(closing: list[WebsocketTransport]) -> None:
@@ -436,12 +486,10 @@ def test_a_send_of_nothing_is_waited_for(closing: list[WebsocketTransport]) -> N
     with serve(handler) as server:
         transport = connect(server)
         closing.append(transport)
-        sock = transport._sock
-        assert sock is not None
-        slow = Slow(sock)
-        transport._sock = slow  # type: ignore[assignment]  # for the test
+        assert transport._pipe is not None
+        slow = Slow(transport._pipe.sock)
+        transport._pipe = PolledPipe(slow)  # type: ignore[arg-type]  # for the test
         transport.send("finalize")
-        transport._sock = sock
         transport.close()
     assert got == [(1, b"finalize")]
     assert not slow.refusals
@@ -483,3 +531,109 @@ def test_abort_before_and_while_opening() -> None:
         with pytest.raises(ConnectError, match="aborted"):
             transport.open()
         transport.close()
+
+
+# Without any wait
+
+
+def settled(transport: WebsocketTransport, *, write: bool = False) -> None:
+    """Return once its socket can be read, or written."""
+    ends = [transport.fileno()]
+    select.select([] if write else ends, ends if write else [], [], LIMIT)
+
+
+def taken(transport: WebsocketTransport, count: int) -> list[Taken]:
+    """So many of what comes."""
+    got: list[Taken] = []
+    while len(got) < count:
+        settled(transport)
+        got += transport.take()
+    return got
+
+
+def test_taking_what_has_come(
+    secure: Tls | None, closing: list[WebsocketTransport]
+) -> None:
+    """All messages there are, pings answered; nothing where nothing has come."""
+    go = threading.Event()
+    got: list[tuple[int, bytes]] = []
+
+    def handler(peer: Connection) -> None:
+        peer.accept()
+        assert go.wait(LIMIT)
+        peer.sock.sendall(b"\x81\x01a" + b"\x89\x01p" + b"\x81\x01b")
+        peer.send("x" * 200_000)
+        got.append(peer.read())
+        got.append(peer.read())
+        peer.send_close(1000, "bye")
+        peer.send("what comes after it")
+        got.append(peer.read())
+        peer.until_gone()
+
+    with serve(handler, secure) as server:
+        transport = connect(server, secure, max_message=1 << 18)
+        closing.append(transport)
+        assert transport.take() == []
+        go.set()
+        assert taken(transport, 3) == [b"a", b"b", b"x" * 200_000]
+        assert transport.begin("finalize")
+        assert taken(transport, 1) == [ServerClosed(1000, "bye")]
+        transport.close()
+        assert transport.fileno() == -1
+    assert got == [(10, b"p"), (1, b"finalize"), (8, b"\x03\xe8")]
+
+
+@pytest.mark.parametrize("how", ["end", "rules"])
+def test_taking_the_end(
+    how: str, secure: Tls | None, closing: list[WebsocketTransport]
+) -> None:
+    """It comes last, behind what was said before."""
+
+    def handler(peer: Connection) -> None:
+        peer.accept()
+        peer.send("last")
+        if how == "rules":
+            peer.sock.sendall(b"\x83\x00")
+            peer.until_gone()
+
+    with serve(handler, secure) as server:
+        transport = connect(server, secure)
+        closing.append(transport)
+        word, end = taken(transport, 2)
+        assert word == b"last"
+        assert isinstance(end, ConnectionLost if how == "end" else ProtocolError)
+        transport.close()
+        for call in (transport.flush, lambda: transport.begin(b"x")):
+            with pytest.raises(ConnectionLost, match="closed"):
+                call()
+        assert isinstance(transport.take()[0], ConnectionLost)
+
+
+def test_beginning_what_does_not_fit(
+    secure: Tls | None, closing: list[WebsocketTransport]
+) -> None:
+    """The rest is flushed as there is room for it; a pong that was due goes behind."""
+    read = threading.Event()
+    got: list[tuple[int, bytes]] = []
+    whole = bytes(range(256)) * (1 << 16)  # 16 MiB: more than any socket's buffers
+
+    def handler(peer: Connection) -> None:
+        peer.accept()
+        peer.send(b"?", 9)
+        peer.send("pinged")
+        assert read.wait(LIMIT)
+        got.extend(peer.read() for _ in range(2))
+        peer.until_gone()
+
+    with serve(handler, secure) as server:
+        transport = connect(server, secure)
+        closing.append(transport)
+        assert not transport.begin(whole)
+        assert not transport.flush()
+        assert taken(transport, 1) == [b"pinged"]
+        read.set()
+        while not transport.flush():
+            settled(transport, write=True)
+        transport.abort()
+        transport.close()
+    assert got == [(2, whole), (10, b"?")]

@@ -1,0 +1,163 @@
+"""What waits to be sent: audio, and the commands that keep their places in it.
+
+Decides the order alone, not when anything goes. Audio is kept by reference until it
+is cut into messages.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from itertools import islice
+from typing import NamedTuple
+
+__all__ = ["Kind", "Queue", "Send"]
+
+
+class Kind(Enum):
+    """What a message on the wire is."""
+
+    AUDIO = "audio"
+    SILENCE = "silence"
+    CONFIG = "config"
+    FINALIZE = "finalize"
+    CLOSE = "close"
+
+
+_NO_CHANGES: Mapping[str, object] = {}
+
+
+class Send(NamedTuple):
+    """Send this now.
+
+    Attributes:
+        kind: What it is.
+        data: The audio; empty for a command, whose spelling is the endpoint's.
+        changes: Of a ``config``, what it changes.
+    """
+
+    kind: Kind
+    data: bytes = b""
+    changes: Mapping[str, object] = _NO_CHANGES
+
+
+_Piece = tuple[bytes, bool, "float | None"]
+"""Audio, whether it is voiced, and when it was fed; ``None``: it goes out once more."""
+
+
+class Run:
+    """Audio in a row, and the command that stands behind it.
+
+    Attributes:
+        pieces: The audio as it was fed.
+        begin: Bytes of the first piece that are gone.
+        size: Bytes of all that is left.
+        since: When it last became shorter than a chunk.
+        command: What stands behind it, if anything does yet.
+        commanded: Since when; ``None``: it goes out once more.
+    """
+
+    def __init__(self) -> None:
+        self.pieces: deque[_Piece] = deque()
+        self.begin = self.size = 0
+        self.since = 0.0
+        self.command: Send | None = None
+        self.commanded: float | None = None
+
+    def add(self, data: bytes, voiced: bool, fed: float | None) -> None:
+        """Put audio at the end, before the command."""
+        self.pieces.append((data, voiced, fed))
+        self.size += len(data)
+
+    def take(self, size: int) -> tuple[bytes, bool, float | None]:
+        """Take bytes off the front; voiced if any is, fed when the first was."""
+        self.size -= size
+        begin, (data, voiced, fed) = self.begin, self.pieces[0]
+        end = begin + size
+        if end < len(data):
+            self.begin = end
+            return data[begin:end], voiced, fed
+        self.pieces.popleft()
+        self.begin = 0
+        if end == len(data):
+            return data[begin:], voiced, fed  # not copied, where it is a whole piece
+        parts, missing = [data[begin:]], end - len(data)
+        while missing:
+            data, more_voiced, _ = self.pieces[0]
+            parts.append(data[:missing])
+            voiced = voiced or more_voiced
+            if missing < len(data):
+                self.begin = missing
+                break
+            missing -= len(data)
+            self.pieces.popleft()
+        return b"".join(parts), voiced, fed
+
+    def next_piece(self) -> int:
+        """Bytes that are left of the first piece."""
+        return len(self.pieces[0][0]) - self.begin
+
+
+class Queue:
+    """Runs of audio, each ended by a command; the last one is still open."""
+
+    def __init__(self) -> None:
+        self._runs: list[Run] = [Run()]
+
+    @property
+    def front(self) -> Run:
+        """What goes out next."""
+        return self._runs[0]
+
+    def feed(self, data: bytes, now: float, *, voiced: bool) -> None:
+        """Put audio at the end."""
+        run = self._runs[-1]
+        if not run.size:
+            run.since = now
+        if data:
+            run.add(data, voiced, now)
+
+    def command(self, command: Send, now: float) -> None:
+        """Put a command behind the audio so far."""
+        self._runs[-1].command, self._runs[-1].commanded = command, now
+        self._runs.append(Run())
+
+    def take_command(self) -> Run:
+        """Take out the front run, whose audio is gone and whose command is due."""
+        return self._runs.pop(0)
+
+    def ahead_of(self, command: int) -> int:
+        """Bytes of audio before a command, counted from 0."""
+        return sum(run.size for run in islice(self._runs, command + 1))
+
+    def drop_audio(self) -> None:
+        """Forget all audio; the commands stay."""
+        for run in self._runs:
+            run.pieces.clear()
+            run.begin = run.size = 0
+
+    def put_back(self, sent: Iterable[tuple[bytes, bool, Send | None]]) -> None:
+        """Put what was sent already before all the rest.
+
+        Args:
+            sent: In order, each some audio, whether it is voiced, and the command
+                behind it, if one is.
+        """
+        runs = [Run()]
+        for data, voiced, command in sent:
+            if data:
+                runs[-1].add(data, voiced, None)
+            if command is not None:
+                runs[-1].command = command
+                runs.append(Run())
+        first, joint = self._runs.pop(0), runs[-1]
+        if first.begin:
+            data, voiced, fed = first.pieces[0]
+            first.pieces[0] = data[first.begin :], voiced, fed
+        joint.pieces.extend(first.pieces)
+        joint.size += first.size
+        joint.since = first.since
+        joint.command, joint.commanded = first.command, first.commanded
+        runs.extend(self._runs)
+        self._runs = runs

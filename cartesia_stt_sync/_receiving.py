@@ -1,0 +1,254 @@
+"""The part of a pooled stream that receives, and has callbacks run.
+
+Does what the thread pair's receiver does. One thread at a time is at it, and hands it
+on: the pool's receiver, which takes messages in as long as no handler is to be told of
+them; else a worker, which goes on with what comes meanwhile, in order; between two
+connections the sender's timer, and then a thread that dials. So here, too, nothing is
+taken in while a callback runs, and callbacks come one at a time and in order.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from ._driving import Teller, log, report, running
+from ._news import Call
+from ._pool import Pool
+from ._sending import Sending, Stage
+from ._stream import Stream
+from ._transport import ServerClosed, Taken, Transport
+from .errors import ConnectError, ConnectionLost, ProtocolError
+
+__all__ = ["Receiving"]
+
+_MOST_MESSAGES = 500
+_MOST_BYTES = 8 << 20
+"""What may wait behind a callback before its connection is not read any more. Once
+again as much may be on its way through the callbacks."""
+
+
+class Receiving(Sending):
+    """What receives, beside what sends.
+
+    Args:
+        pool: Whose threads it uses.
+        stream: Whose messages to receive.
+        teller: Who tells of them.
+        make_transport, io_timeout: See `Sending`.
+    """
+
+    __slots__ = (
+        *("_alive", "_busy", "_calls", "_failure", "_full", "_hand", "_inbox"),
+        *("_pool", "_size"),
+    )
+
+    def __init__(
+        self,
+        pool: Pool,
+        stream: Stream,
+        teller: Teller,
+        *,
+        make_transport: Callable[[], Transport],
+        io_timeout: float | None,
+    ) -> None:
+        super().__init__(
+            stream, teller, make_transport=make_transport, io_timeout=io_timeout
+        )
+        self._pool = pool
+        self._alive = threading.Lock()  # held from start() to the end, for join()
+
+        # What has come and waits for whoever is busy with what came before.
+        self._hand = threading.Lock()  # a leaf; guards the four below
+        self._busy = False
+        self._inbox: list[Taken | Exception] = []
+        self._size = 0
+        self._full = False
+        # Of whoever is busy:
+        self._calls: Sequence[Call] = ()  # to be told next
+        self._failure: BaseException | None = None  # what it has failed of
+
+    # The pool's receiver
+
+    def take_in(self, taken: list[Taken | Exception]) -> bool:
+        """Take what has come; tell whether there is room for more.
+
+        On the pool's receiver, which does no more than it must: only what no handler
+        is to be told of is done here.
+        """
+        with self._hand:
+            self._inbox += taken
+            if self._busy:
+                self._size += sum(len(one) for one in taken if isinstance(one, bytes))
+                full = len(self._inbox) >= _MOST_MESSAGES or self._size >= _MOST_BYTES
+                self._full = full
+                return not full
+            self._busy = True
+            mine, self._inbox = self._inbox, []
+        done, wanted = 0, False
+        try:
+            while done < len(mine) and not wanted:
+                message = mine[done]
+                if not isinstance(message, bytes):
+                    break
+                done += 1
+                self._calls = self._stream.received(message)
+                wanted = bool(
+                    self._stream.core.finalizes.answers
+                    or self._teller.anyone(self._calls)
+                )
+        except Exception as exc:
+            self._failure, wanted = exc, True
+        with self._hand:
+            self._inbox = mine[done:]
+            self._busy = busy = wanted or bool(self._inbox)
+        if busy:
+            self._calls = self._calls if wanted else ()
+            # Not now: the pool's receiver looks after a round that they are at it.
+            self._threads.workers.put(self._job(self._work))
+        return True
+
+    # On a worker
+
+    def _work(self) -> None:
+        """Tell what is to be told, and go on with what has come meanwhile."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            self._died(failure)
+        self._tell(self._calls)
+        self._calls = ()
+        with self._hand:
+            batch, self._inbox, self._size = self._inbox, [], 0
+            full, self._full = self._full, False
+            self._busy = bool(batch)
+        if full:
+            self._resume()
+        for one in batch:
+            if not isinstance(one, bytes):
+                self._connection_over(one)
+                return
+            try:
+                calls = self._stream.received(one)
+            except BaseException as exc:
+                self._died(exc)
+            else:
+                self._tell(calls)
+        if batch:
+            with self._hand:
+                self._busy = more = bool(self._inbox)
+            if more:  # others first
+                self._pass_on(self._work)
+
+    def _resume(self) -> None:
+        with self._stream.lock:
+            transport = self._transport
+        assert transport is not None
+        self._threads.watch.resume(transport)
+
+    def _tell(self, calls: Sequence[Call]) -> None:
+        try:
+            self._stream.settle()
+            self._teller.tell(calls)
+        except BaseException as exc:
+            self._died(exc)
+
+    def _connection_over(self, end: ServerClosed | Exception) -> None:
+        """Note how a connection ended, which is not watched any more."""
+        with self._stream.lock:
+            transport = self._transport
+            if self._stage is Stage.BROKEN and isinstance(end, ConnectionLost):
+                end = self._loss or end  # why this end was cut says more
+        assert transport is not None
+        try:
+            if isinstance(end, ServerClosed):
+                calls = self._stream.received(end)
+                self._stream.settle()
+                self._teller.tell(calls)
+            elif isinstance(end, (ConnectionLost, ProtocolError)):
+                transport.abort()
+                with self._stream.changing() as core:
+                    core.lost(end)
+            else:
+                raise end
+        except BaseException as exc:
+            self._died(exc)
+        transport.close()
+        self._connect_again()
+
+    def _connect_again(self) -> None:
+        """Have another connection made when it is time to; or that was it."""
+        plan = None
+        try:
+            with self._stream.changing() as core:
+                plan = core.next_attempt()
+            if plan is not None:
+                self._teller.tell([("reconnect", plan)])
+        except BaseException as exc:
+            self._died(exc)
+        if plan is None:
+            self._over()
+            return
+        with self._stream.lock:
+            self._enter(Stage.WAITING, self._stream.now() + plan.delay)
+            self._stream.wake()
+
+    def _refused(self, error: ConnectError) -> None:
+        """Note that connecting again was refused."""
+        try:
+            with self._stream.changing() as core:
+                core.refused(error)
+        except BaseException as exc:
+            self._died(exc)
+        self._connect_again()
+
+    def _over(self) -> None:
+        """The last that happens."""
+        with self._stream.lock:
+            transport = self._transport
+            calls = self._stream.core.farewell()
+            findings = self._stream.core.findings.unlogged()
+            self._enter(Stage.OVER)
+            self._stream.wake()
+        if transport is not None:
+            transport.close()
+        report(findings)
+        try:
+            self._teller.tell(calls)
+        except BaseException as exc:
+            log.error("a callback for the end raised", exc_info=exc)
+        self._teller.keep(None)
+        running.remove(self._stream)
+        self._pool._leave(self)
+        self._alive.release()
+
+    # On a thread that dials
+
+    def _dial(self) -> None:
+        """Make another connection."""
+        stream, transport = self._stream, None
+        try:
+            transport = self._replace(self._make_transport())
+            request_id = transport.open()
+            with stream.lock:
+                wanted = stream.core.connected(request_id, stream.now())
+                if wanted:
+                    self._enter(Stage.CONNECTED)
+                    with self._hand:
+                        self._busy = False
+                    # Before anybody sends: what there is no room for, it finishes.
+                    self._threads.watch.watch(self, transport)
+                stream.wake()
+        except ConnectError as exc:
+            if transport is not None:
+                transport.close()
+            self._pass_on(partial(self._refused, exc))
+        except BaseException as exc:
+            self._pass_on(partial(self._dial_died, exc))
+        else:
+            if not wanted:
+                self._pass_on(self._over)
+
+    def _dial_died(self, exc: BaseException) -> None:
+        self._died(exc)
+        self._over()
