@@ -8,19 +8,22 @@ argument. Never blocks, sends, calls back, or takes a lock: it leaves in
 
 from __future__ import annotations
 
-from collections import deque
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 from . import checks
 from ._backoff import Attempts
 from ._drain import Drain
+from ._ears import Heard
+from ._finalizes import Finalizes
+from ._findings import Findings
 from ._news import Call, calls_for, server_error
-from ._outbox import Kind, Outbox, Send, Wait
-from ._seam import Seam
+from ._outbox import Outbox, Wait
+from ._queue import Kind, Send
 from ._session import FromServer, Ours, Session, State
+from ._speech import Speech
 from ._stages import Meters, stuck
 from ._stats import Counters
-from .audio import Converter
+from .endpoints import MANUAL, Endpoint
 from .errors import (
     CartesiaSTTError,
     ClosedError,
@@ -38,41 +41,46 @@ from .events import (
     Malformed,
     Reconnecting,
     Transcript,
+    TurnEnd,
+    TurnEvent,
 )
-from .transcript import Assembler
 
 __all__ = ["Core"]
 
-_MOST_TEXT = 8 << 20
-_MOST_TEXT_A_SECOND = 16 << 10
-"""Bytes of final transcripts that are kept, and as many more for each second of audio.
+_AUDIO, _OPEN = Kind.AUDIO, State.OPEN
+"""For each message: until Python 3.12 an enum's member takes longer to look up than a
+call does."""
 
-Nobody speaks so fast: these guard the memory against a server gone wrong.
-"""
+_NO_CODE = 1005
+"""What a close frame without a code counts as (RFC 6455, 7.1.5)."""
+
+_COMPLAINTS = frozenset({400, 404, 409, 413, 422})
+"""What an error says that may be about a command, and not about the session."""
 
 
 class Core:
     """The state of one transcriber.
 
     Args:
-        converter: From what the caller feeds to what the wire takes.
+        endpoint: Whom it talks to.
+        watch: Who judges how the session is used; ``None``: nobody.
         outbox: What goes out when.
         meters: How long that takes, as the outbox notes it, too.
         attempts: When to connect again.
         close_timeout: Seconds from ``close`` to ``done``; ``None``: no limit.
         max_replay: Seconds of audio that may be sent again.
+        channel: Which of the source's channels it is, from 0, where each has a session.
 
     Attributes:
         session: Where it stands.
         outbox: What goes out when.
         meters: How long each stage takes.
         drain: How long the end of the transcript is awaited.
-        assembler: The text.
+        speech: The text.
+        finalizes: Who waits for the end of an utterance.
         error: Why the session failed, if it did.
         findings: What was noticed.
         counters: The figures.
-        answers: For each `finalize` that is over, in their order, its text, or
-            the error that took its place; whoever keeps the futures empties it.
 
     Threads: none; its driver holds a lock around each call.
     """
@@ -80,33 +88,34 @@ class Core:
     def __init__(
         self,
         *,
-        converter: Converter,
+        endpoint: Endpoint = MANUAL,
+        watch: checks.Watch | None = None,
         outbox: Outbox,
         meters: Meters,
         attempts: Attempts,
         close_timeout: float | None,
         max_replay: float = 0.0,
+        channel: int | None = None,
     ) -> None:
-        self._converter = converter
+        self._endpoint = endpoint
+        self._checks = watch is not None
+        self._watch = watch or checks.Watch(0, finalizes=False, by_itself=False)
         self._attempts = attempts
-        self._seam = Seam(max_replay)
-        self._pending = 0  # finalizes without an answer
-        self._sent_at: deque[float] = deque()  # those of them on the wire
-        self._text_bytes = 0  # of final transcripts, as they came
+        self._complaint: CartesiaSTTError | None = None  # after which nothing came
+        self._configured = False  # on this connection
         self._loss: CartesiaSTTError | None = None
         self._replay = 0.0  # seconds, after that loss
         self._close_frame: tuple[int, str] | None = None
-        self._untold: list[checks.Finding] = []
 
         self.outbox = outbox
         self.meters = meters
         self.drain = Drain(close_timeout)
         self.session = Session()
-        self.assembler = Assembler()
+        self.speech = Speech(outbox, max_replay, channel)
+        self.finalizes = Finalizes()
         self.error: CartesiaSTTError | None = None
-        self.findings: list[checks.Finding] = []
+        self.findings = Findings("" if channel is None else f"Channel {channel + 1}: ")
         self.counters = Counters()
-        self.answers: deque[str | CartesiaSTTError] = deque()
 
     @property
     def drained(self) -> bool:
@@ -120,32 +129,83 @@ class Core:
 
     # What callers do
 
-    def feed(self, audio: Any, *, muted: bool, now: float) -> None:
-        """Queue a piece of audio, or as much silence."""
-        data = self._converter.convert(audio, muted=muted)
-        self.outbox.feed(data, now, voiced=not muted)
+    def feed(
+        self, data: bytes, *, muted: bool, now: float, ends: Sequence[int] = ()
+    ) -> None:
+        """Queue audio.
 
-    def finalize(self, now: float) -> None:
-        """Queue the end of an utterance; `answers` will have its text."""
+        Args:
+            data: Whole samples in the wire's format; silence by now if ``muted``.
+            muted: Whether the speaker is.
+            now: The time.
+            ends: Where in it, in bytes, utterances end: each is finalized there.
+        """
+        begin = 0
+        for end in ends:
+            self.outbox.feed(data[begin:end], now, voiced=not muted)
+            self.outbox.finalize(now)
+            self.finalizes.queued()
+            begin = end
+        self.outbox.feed(data[begin:] if begin else data, now, voiced=not muted)
+
+    def heard(self, heard: Heard, seconds: float, now: float, *, blocked: bool) -> None:
+        """Note what there was to hear in audio that was fed.
+
+        Args:
+            heard: That.
+            seconds: The audio's length.
+            now: The time.
+            blocked: Whether the caller had to wait for room.
+        """
+        if not self._checks:
+            return
+        waiting = self.outbox.buffered
+        self._note(heard.findings)
+        self._note(
+            self._watch.fed(
+                now, seconds, heard.levels, blocked=blocked, waiting=waiting
+            )
+        )
+
+    def finalize(self, tail: bytes, now: float) -> None:
+        """Queue the end of an utterance; `Finalizes.answers` will have its text.
+
+        Args:
+            tail: Audio that the conversion still held.
+            now: The time.
+        """
         self.outbox.refuse_behind_close("finalize")
-        self.outbox.feed(self._converter.flush(), now)
+        self.outbox.feed(tail, now)
         self.outbox.finalize(now)
-        self._pending += 1
+        self.finalizes.queued()
+        self._note(self._watch.finalized(now))
 
-    def close(self, now: float) -> None:
-        """Queue what is left, and ``close``; once more is nothing."""
+    def config(self, changes: Mapping[str, object], now: float) -> None:
+        """Queue a change of the session's configuration."""
+        self.outbox.config(changes, now)
+
+    def close(self, tail: bytes, partial: int, now: float) -> None:
+        """Queue what is left, and ``close``; once more is nothing.
+
+        Args:
+            tail: Audio that the conversion still held.
+            partial: Bytes of a frame whose rest has not come.
+            now: The time.
+        """
         if self.session.ended or self.outbox.closing:
             return
         if self.session.ours(Ours.CLOSE) is State.CLOSED:
             return  # never opened
-        if self._converter.pending_bytes:
-            self.note(checks.partial_sample(self._converter.pending_bytes))
-        self.outbox.feed(self._converter.flush(), now)
+        if partial:
+            self.findings.note(checks.partial_sample(partial))
+        self.outbox.feed(tail, now)
         self.outbox.close(now)
 
     def abort(self) -> None:
         """End now; what is unanswered stays so."""
         if not self.session.ended:
+            if unheard := self.outbox.unheard:
+                self._note([checks.aborted_undrained(unheard)])
             self.session.ours(Ours.ABORT)
             self.drain.give_up()
             self._answer_rest(ClosedError("the session was aborted"))
@@ -158,37 +218,53 @@ class Core:
 
     # What goes out
 
-    def step(self, now: float) -> Send | Wait | None:
+    def step(self, now: float, early: float = 0.0) -> Send | Wait | None:
         """Say what to send now, or when to ask again; ``None``: it is over.
 
         What is returned to be sent counts as sent.
+
+        Args:
+            now: The time.
+            early: See `Outbox.poll`.
         """
         self.meters.sent.end(now)  # whoever asks has sent what it got before
-        if self.session.ended:
-            return None
-        if self.session.state is State.CONNECTING:
-            return Wait(None)
-        if self.session.state is State.CLOSING:
-            return self._await_done(now)
-        step = self.outbox.poll(now)
+        state = self.session.state
+        if state is not _OPEN:
+            if self.session.ended:
+                return None
+            if state is State.CONNECTING:
+                return Wait(None)
+            if state is State.CLOSING:
+                return self._await_done(now)
+        step = self.outbox.poll(now, early)
+        if self.outbox.dropped is not None and state is _OPEN:
+            self.session.ours(Ours.CLOSE)
+            self.findings.note(checks.budget_spent(self.outbox.dropped))
         if isinstance(step, Send):
             self.meters.sent.begin(now)
+            if step.kind is _AUDIO:
+                return step
             if step.kind is Kind.CLOSE:
                 # Noted before it is sent: the answer may come before we return.
                 self.session.ours(Ours.CLOSE_SENT)
                 self.drain.begin(now)
             elif step.kind is Kind.FINALIZE:
-                self._sent_at.append(now)
+                self.finalizes.sent(now)
+            elif step.kind is Kind.CONFIG:
+                self._configured = True
+            elif step.kind is Kind.SILENCE and not self.finalizes.pending:
+                self._note(self._watch.gap(self.outbox.gap))
         return step
 
     def _await_done(self, now: float) -> Wait | None:
         until = self.drain.until()
         if until is None or now < until:
             return Wait(until)
-        kept = len(self.assembler.text)
+        kept = len(self.speech.text)
+        end = "done" if self._endpoint.answers_close else "end"
         self.fail(
             DrainTimeout(
-                f"no done within close_timeout={self.drain.limit:g} s: close is stuck "
+                f"no {end} within close_timeout={self.drain.limit:g} s: close is stuck "
                 f"at {self.stuck(now)}; the text so far is kept ({kept} characters), "
                 "its end may be missing"
             )
@@ -202,18 +278,16 @@ class Core:
             now: The time.
             finalize: Which of the unanswered ones, from 0; ``None``: the close.
         """
-        which, sent_at = self._pending, None
+        which, sent_at = self.finalizes.pending, None
         if finalize is not None:
-            which = finalize
-            if finalize < len(self._sent_at):
-                sent_at = self._sent_at[finalize]
+            which, sent_at = finalize, self.finalizes.sent_at(finalize)
         elif self.session.state is State.CLOSING:
             sent_at = self.drain.sent
         return stuck(
             self.meters,
             connected=self.connected_now,
             sent_at=sent_at,
-            ahead=self.outbox.ahead_of(which - len(self._sent_at)),
+            ahead=self.outbox.ahead_of(which - self.finalizes.on_the_wire),
             now=now,
         )
 
@@ -224,6 +298,7 @@ class Core:
         if self.session.ended:
             return False
         self.session.ours(Ours.CONNECTED)
+        self._configured = False
         self.outbox.opened(now)
         self.counters.sessions += 1
         self.counters.request_id = request_id or self.counters.request_id
@@ -244,58 +319,85 @@ class Core:
         """
         if self.session.ended:
             return []  # the server went on after the end
-        self.counters.events += 1
-        self.counters.request_id = event.request_id or self.counters.request_id
+        counters = self.counters
+        counters.events += 1
+        if event.request_id:
+            counters.request_id = event.request_id
         self._attempts.answered()
-        if isinstance(event, Transcript):
-            if event.is_final and not self._room_for(size):
+        self._complaint = None
+        is_delta = isinstance(event, Transcript) and event.is_final
+        if is_delta or isinstance(event, TurnEnd):
+            self._watch.answered()
+            if problem := self.speech.too_much(size):
+                self.fail(ProtocolError(problem))
                 return []
-            event = self._transcript(event)
+        calls: list[Call] = []
+        if isinstance(event, Transcript):
+            event = self.speech.transcript(event)
+            if self.speech.misheard:
+                self.findings.note(checks.replay_differs())
+        elif isinstance(event, TurnEvent):
+            calls = self.speech.turn(event)
         elif isinstance(event, FlushDone):
             self._flush_done(now)
         elif isinstance(event, Done):
             self._done(now)
         elif isinstance(event, ErrorEvent):
-            self.session.from_server(FromServer.ERROR)
-            self._failed(server_error(event))
+            calls = self._error(event)
         elif isinstance(event, Malformed):
             self.counters.malformed += 1
-        return [*self.untold(), *calls_for(event)]
+        calls = calls_for(event, calls)
+        untold = self.findings.untold()
+        return [*untold, *calls] if untold else calls
 
-    def server_closed(self, code: int, reason: str) -> None:
-        """Note the server's close frame."""
+    def server_closed(self, code: int, reason: str, now: float) -> list[Call]:
+        """Note the server's close frame; see `take_in`."""
         self._close_frame = (code, reason)
         said = f": {reason}" if reason else ""
         error = ConnectionLost(
             f"the server closed the connection ({code}){said}; the text so far is kept"
         )
         error.close_code = code
-        if code != 1000 or not self.session.from_server(FromServer.CLOSED_NORMALLY):
+        if self._complaint is not None:
+            self.fail(self._complaint)
+        elif not self._is_normal(code):
             self.lost(error)
-        elif self.session.state is State.CLOSED:
-            self.note(checks.no_done())
+        elif self.session.state is not State.CLOSED:
+            self._failed(error)
+        elif self._endpoint.answers_close:
+            self.findings.note(checks.no_done())
             self._answer_rest(None)
         else:
-            self._failed(error)
+            self.meters.answered.add(now - self.drain.sent)
+            return self.speech.turns.finish()
+        return []
+
+    def _is_normal(self, code: int) -> bool:
+        """Whether a close frame with this code is an end, and no accident."""
+        # Where the frame is the only answer to close, one without a code will do.
+        closing = self.session.state is State.CLOSING
+        silent = code == _NO_CODE and closing and not self._endpoint.answers_close
+        if code != 1000 and not silent:
+            return False
+        return self.session.from_server(FromServer.CLOSED_NORMALLY)
 
     def lost(self, error: CartesiaSTTError) -> None:
         """Note that the connection broke: it is made anew, or that is the end."""
         if self.session.ended or self.session.state is State.CONNECTING:
             return  # known already, by the other thread or the other end
         if not self._attempts.worth(error):
-            self.fail(error)
+            self.fail(self._complaint or error)
             return
         self.session.ours(Ours.RECONNECT)
         self._loss = error
         forgotten = self.outbox.forgotten
         self._replay = self.outbox.rewind()
         self.counters.replayed += self._replay
-        self._sent_at.clear()
+        self.finalizes.rewind()
         self.meters.sent.since = None
-        if self._replay:
-            self._seam.open()
+        self.speech.sent_again(self._replay, whole=not forgotten)
         if forgotten:
-            self.note(checks.replay_overflow(forgotten))
+            self.findings.note(checks.replay_overflow(forgotten))
 
     # Connecting again
 
@@ -326,11 +428,10 @@ class Core:
 
     # What there is to tell
 
-    def note(self, finding: checks.Finding) -> None:
-        """Keep a finding, the first time it is made."""
-        if all(known.code != finding.code for known in self.findings):
-            self.findings.append(finding)
-            self._untold.append(finding)
+    def _note(self, findings: Iterable[checks.Finding]) -> None:
+        if self._checks:
+            for finding in findings:
+                self.findings.note(finding)
 
     def telling(self, kind: str, now: float) -> None:
         """Note that handlers of this type have begun, and events wait behind them."""
@@ -342,61 +443,38 @@ class Core:
         self.drain.told(now)
         self.meters.callback.end(now)
 
-    def untold(self) -> list[Call]:
-        """The findings that no handler has been told of."""
-        told, self._untold = self._untold, []
-        return [("finding", finding) for finding in told]
-
     def farewell(self) -> list[Call]:
         """What handlers are told at the very end."""
-        calls = self.untold()
+        calls = self.findings.untold()
         if self.error is not None:
             calls.append(("error", self.error))
         code, reason = self._close_frame or (None, "")
         calls.append(("close", Closed(code=code, reason=reason, error=self.error)))
         return calls
 
-    def _transcript(self, event: Transcript) -> Transcript:
-        self.session.from_server(FromServer.TRANSCRIPT)
-        final, words = event.is_final, event.words
-        end = words[-1].end if words else None
-        spoken = bool(event.text.strip())
-        event = self.outbox.timeline.mapped(self._seam.without_repeats(event))
-        if self._seam.differed:
-            self.note(checks.replay_differs())
-        self.assembler.add(event)
-        if final or spoken:
-            self.outbox.heard(final=final, duration=event.duration, end=end)
-        if final:
-            self._seam.note(event.text, placed=bool(event.duration or end))
-        return event
-
-    def _room_for(self, size: int) -> bool:
-        """Take so many bytes of final text, or end the session for it."""
-        self._text_bytes += size
-        seconds = self.outbox.seconds(self.outbox.wire_bytes)
-        most = _MOST_TEXT + round(seconds * _MOST_TEXT_A_SECOND)
-        if self._text_bytes <= most:
-            return True
-        self.fail(
-            ProtocolError(
-                f"the server sent more than {most:,} bytes of final transcripts for "
-                f"{seconds:.1f} s of audio; the text so far is kept"
-            )
-        )
-        return False
+    def _error(self, event: ErrorEvent) -> list[Call]:
+        error = server_error(event)
+        status = event.status_code
+        if self._configured and status is not None and status in _COMPLAINTS:
+            # It may be about a config, and then the session goes on; if not, the
+            # server closes the connection, and this is why.
+            self._complaint = error
+            self.findings.note(checks.config_refused(str(error)))
+            return [("error", error)]
+        self.session.from_server(FromServer.ERROR)
+        self._failed(error)
+        return []
 
     def _flush_done(self, now: float) -> None:
         self.session.from_server(FromServer.FLUSH_DONE)
         if not self.outbox.flushed():
-            self.note(checks.unasked_flush_done())
+            self.findings.note(checks.unasked_flush_done())
             return
-        self._seam.forget()
+        self.speech.all_answered()
         self.counters.finalizes += 1
-        seconds = now - self._sent_at.popleft()
+        seconds = self.finalizes.answered(self.speech.end_utterance(), now)
         self.counters.finalize_seconds = seconds
         self.meters.answered.add(seconds)
-        self._answer(self.assembler.end_utterance())
 
     def _done(self, now: float) -> None:
         if not self.session.from_server(FromServer.DONE):
@@ -416,15 +494,11 @@ class Core:
         self.error = error
         self._answer_rest(error)
 
-    def _answer(self, outcome: str | CartesiaSTTError) -> None:
-        self._pending -= 1
-        self.answers.append(outcome)
-
     def _answer_rest(self, error: CartesiaSTTError | None) -> None:
         """No future outlives the session.
 
         After a clean end all audio has been heard, so what is left of the text
         answers the finalizes that the server passed over.
         """
-        while self._pending:
-            self._answer(error or self.assembler.end_utterance())
+        while self.finalizes.pending:
+            self.finalizes.answer_next(error or self.speech.end_utterance())

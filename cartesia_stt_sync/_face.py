@@ -8,20 +8,22 @@ transcriber that is forgotten can be noticed.
 from __future__ import annotations
 
 import _thread
-import random
 import warnings
 from collections.abc import Callable, Iterator
+from itertools import chain
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
 from ._clock import Clock
 from ._handlers import Handlers
-from ._session import State
 from ._settings import Settings, build
+from ._snapshots import figures_of, state_of
+from ._split import Split
 from ._stats import Stats
 from ._stream import Stream
 from ._transport import Transport
 from .checks import Finding
+from .errors import ConfigError
 from .events import Event
 
 __all__ = ["Face"]
@@ -35,13 +37,24 @@ class Face:
 
     # Tests put a clock, a connection and a die of their own in these places.
     _clock = Clock()
-    _jitter: Callable[[], float] = staticmethod(random.random)
+
+    @staticmethod
+    def _jitter() -> float:
+        import random  # only a connection that is lost needs it
+
+        return random.random()
+
     _make_transport: Callable[[Settings], Transport] = staticmethod(
         Settings.make_transport
     )
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, **callbacks: Callable[[Any], object] | None
+    ) -> None:
         self._handlers = Handlers(self._clock)
+        for kind, handler in callbacks.items():
+            if handler is not None:
+                self._handlers.add(kind, handler)
         make = type(self)._make_transport  # not bound: threads must not hold self
         self.__stream = build(
             settings,
@@ -52,14 +65,14 @@ class Face:
         )
 
     @property
-    def _stream(self) -> Stream:
+    def _stream(self) -> Stream | Split:
         """The stream, unless this is a forked child's copy of it."""
         self.__stream.refuse_fork()
         return self.__stream
 
     def __repr__(self) -> str:
-        stream: Stream | None = self.__dict__.get("_Face__stream")
-        state = "unmade" if stream is None else stream.core.session.state.value
+        stream: Stream | Split | None = self.__dict__.get("_Face__stream")
+        state = "unmade" if stream is None else state_of(stream.streams)
         return f"<{type(self).__name__} {state}>"
 
     def __reduce__(self) -> Any:
@@ -71,7 +84,7 @@ class Face:
     # Life
 
     def open(self) -> None:
-        """Connect and start the two threads; nothing if that is done already.
+        """Connect and start the threads; nothing if that is done already.
 
         Raises:
             ConnectError: Refused or unreachable; `AuthenticationError`,
@@ -102,7 +115,7 @@ class Face:
         Threads: any; in a callback it never waits.
         """
         stream = self._stream
-        stream.driver.keep(self._handlers)  # also where nobody waits for the end
+        stream.keep(self._handlers)  # also where nobody waits for the end
         stream.close(wait, timeout)
 
     def abort(self) -> None:
@@ -131,10 +144,10 @@ class Face:
 
     def __del__(self) -> None:
         # Absent where the constructor raised, as above.
-        stream: Stream | None = self.__dict__.get("_Face__stream")
+        stream: Stream | Split | None = self.__dict__.get("_Face__stream")
         if stream is None or not stream.left_open:
             return
-        stream.driver.keep(self._handlers)
+        stream.keep(self._handlers)
         # On a thread of its own: the garbage collector runs anywhere, perhaps
         # while this very thread holds the stream's lock. And a bare one:
         # Thread.start() takes locks that this thread may hold as well.
@@ -229,9 +242,10 @@ class Face:
                 (an exception: the session's, or a callback's own), ``reconnect``
                 (a `Reconnecting`), ``finding`` (a `Finding`), ``close`` (a
                 `Closed`; nothing comes after it).
-            handler: Called with one argument on the receiver's thread, one at a
-                time, in order. While it runs nothing is received. One that
-                raises is logged, told to those of ``error``, and the rest go on.
+            handler: Called with one argument on the receiver's thread (in a `Pool`, on
+                one of its workers), one at a time, in order. While it runs nothing is
+                received. One that raises is logged, told to those of ``error``, and
+                the rest go on.
 
         Returns:
             This transcriber; or, without ``handler``, a decorator.
@@ -257,42 +271,20 @@ class Face:
     @property
     def state(self) -> str:
         """``NEW``, ``CONNECTING``, ``OPEN``, ``DRAINING`` or ``CLOSED``."""
-        state = self._stream.core.session.state
-        shown = {State.CLOSING: State.DRAINING, State.FAILED: State.CLOSED}
-        return shown.get(state, state).value
+        return state_of(self._stream.streams)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What was noticed so far; each kind once."""
-        return tuple(self._stream.core.findings)
+        streams = self._stream.streams
+        return tuple(chain.from_iterable(s.core.findings.all for s in streams))
 
     @property
     def stats(self) -> Stats:
         """The figures so far."""
         stream = self._stream
         with stream.lock:
-            core = stream.core
-            box, counters = core.outbox, core.counters
-            return Stats(
-                # To the microsecond: a sum of many pieces is not exact.
-                fed_seconds=round(counters.fed, 6),
-                muted_seconds=round(counters.muted, 6),
-                sent_seconds=box.seconds(box.source_bytes),
-                buffered_seconds=box.buffered,
-                silence_seconds=box.seconds(box.silence_bytes),
-                replayed_seconds=counters.replayed,
-                billed_seconds=box.seconds(box.wire_bytes),
-                lag_seconds=box.lag(stream.now()),
-                events=counters.events,
-                malformed=counters.malformed,
-                dropped_events=counters.dropped_events,
-                callback_errors=self._handlers.errors,
-                finalizes=counters.finalizes,
-                finalize_seconds=counters.finalize_seconds,
-                stages=core.meters.stages(),
-                sessions=counters.sessions,
-                request_id=counters.request_id,
-            )
+            return figures_of(stream.streams, self._handlers.errors)
 
     def source_time(self, seconds: float) -> float:
         """Map the service's seconds to seconds of what was fed.
@@ -301,8 +293,16 @@ class Face:
         fed. The words of every `Transcript` are mapped already; this is for the
         times in fields this library does not know.
 
+        Raises:
+            ConfigError: Each channel has a session, and so seconds, of its own.
+
         Threads: any.
         """
         stream = self._stream
+        if len(stream.streams) > 1:
+            raise ConfigError(
+                'source_time: with channels="split" each channel has seconds of its '
+                "own; the words of a transcript are in those of what was fed already"
+            )
         with stream.lock:
-            return stream.core.outbox.timeline.source_time(seconds)
+            return stream.streams[0].core.outbox.timeline.source_time(seconds)

@@ -5,6 +5,8 @@ Decides names and order. Calls nobody.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from .errors import ServerError
 from .events import ErrorEvent, Event, Transcript
 
@@ -14,22 +16,30 @@ Call = tuple[str, object]
 """A handler's type and its argument."""
 
 _NOT_THE_WIRES = frozenset(
-    {"final", "partial", "event", "error", "finding", "reconnect", "close"}
+    {
+        *("final", "partial", "event", "error", "finding", "reconnect", "close"),
+        *("turn", "update", "eager_end", "resume"),
+    }
 )
 """Types of handlers that are not called for an event of that type."""
 
 
-def calls_for(event: Event) -> list[Call]:
+def calls_for(event: Event, shorthand: Iterable[Call] = ()) -> list[Call]:
     """Which handlers an event is for: its own type's, then the shorthand's, then all.
 
     Handlers of ``error`` get exceptions, and get the session's at its end; so an
     error event itself goes to those of ``event`` only. So does an unknown one with a
     name that this library has given to something else.
+
+    Args:
+        event: What came.
+        shorthand: What a turn's event means to the turn.
     """
-    calls: list[Call] = [] if event.type in _NOT_THE_WIRES else [(event.type, event)]
     if isinstance(event, Transcript):
-        calls.append(("final" if event.is_final else "partial", event))
-    return [*calls, ("event", event)]
+        kind = "final" if event.is_final else "partial"
+        return [(event.type, event), (kind, event), ("event", event)]
+    calls: list[Call] = [] if event.type in _NOT_THE_WIRES else [(event.type, event)]
+    return [*calls, *shorthand, ("event", event)]
 
 
 def server_error(event: ErrorEvent) -> ServerError:

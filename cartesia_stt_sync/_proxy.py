@@ -9,7 +9,6 @@ from __future__ import annotations
 import socket
 from base64 import b64encode
 from collections.abc import Callable
-from http import HTTPStatus
 from urllib.parse import unquote, urlsplit
 
 from .endpoints import is_loopback
@@ -110,6 +109,8 @@ def tunnel(
 def _meaning(status: list[str]) -> str:
     """A status in words that are not the proxy's: it may repeat a password."""
     try:
+        from http import HTTPStatus
+
         known = HTTPStatus(int(status[0]))
     except (IndexError, ValueError):
         return "what it said is no HTTP"

@@ -17,15 +17,15 @@ import logging
 import os
 import struct
 import threading
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from attrs import asdict
 
 from ._clock import Clock
 from ._handlers import Handlers
-from ._transport import ServerClosed, Transport
+from ._transport import ServerClosed, Taken, Transport
 from ._version import __version__
 from .audio import AudioFormat
 from .errors import CartesiaSTTError, ConfigError
@@ -48,15 +48,6 @@ _TAGS = {
     "pcm_alaw": 6,
     "pcm_mulaw": 7,
 }
-
-_FFPLAY = {
-    "pcm_s16le": "s16le",
-    "pcm_s32le": "s32le",
-    "pcm_f32le": "f32le",
-    "pcm_alaw": "alaw",
-    "pcm_mulaw": "mulaw",
-}
-"""What ffplay calls raw samples; it has no name for half floats."""
 
 
 class Recorder:
@@ -84,6 +75,8 @@ class Recorder:
         secret: Callable[[], str],
         clock: Clock,
     ) -> None:
+        from pathlib import Path  # few record, so most need not import it
+
         self._folder = Path(folder)
         self._wire = wire
         self._about = about
@@ -189,7 +182,7 @@ class Recorder:
             "sample_rate": self._wire.sample_rate,
             "audio": f"{name}.wav",
             "play": f"ffplay {name}.wav",
-            "play_raw": _ffplay(self._wire, name),
+            "play_raw": _play_raw(self._wire, name),
             **self._about,
         }
         self._line("begin", about)
@@ -256,31 +249,69 @@ class RecordingTransport:
 
     def send(self, data: bytes | str) -> None:
         """Send one message. It is noted first, for its answer may be quick."""
-        if isinstance(data, str):
-            self._recorder.note("sent", text=data)
-        else:
-            self._recorder.sent(data)
-        try:
+        with self._outgoing(data):
             self._inner.send(data)
-        except CartesiaSTTError as exc:
-            self._recorder.note("not sent", error=_told(exc))
-            raise
 
     def recv(self) -> bytes | ServerClosed:
         """Wait for the next message."""
         try:
             message = self._inner.recv()
         except CartesiaSTTError as exc:
-            self._recorder.note("lost", error=_told(exc))
+            self._came(exc)
             raise
-        if isinstance(message, ServerClosed):
-            self._recorder.note(
-                "server closed", code=message.code, reason=message.reason
-            )
-        else:
-            text = message.decode("utf-8", "backslashreplace")
-            self._recorder.note("received", text=text)
+        self._came(message)
         return message
+
+    def fileno(self) -> int:
+        """What to watch."""
+        return self._inner.fileno()
+
+    def begin(self, data: bytes | str) -> bool:
+        """Send one message as far as it goes; noted first, as a whole one."""
+        with self._outgoing(data):
+            return self._inner.begin(data)
+
+    def flush(self) -> bool:
+        """Send more of what is left."""
+        return self._inner.flush()
+
+    def take(self) -> list[Taken]:
+        """What has come by now."""
+        taken = self._inner.take()
+        for one in taken:
+            self._came(one)
+        return taken
+
+    def finish(self) -> None:
+        """Send all of what is left, waiting."""
+        with self._noting_failure():
+            self._inner.finish()
+
+    @contextmanager
+    def _outgoing(self, data: bytes | str) -> Iterator[None]:
+        if isinstance(data, str):
+            self._recorder.note("sent", text=data)
+        else:
+            self._recorder.sent(data)
+        with self._noting_failure():
+            yield
+
+    @contextmanager
+    def _noting_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except CartesiaSTTError as exc:
+            self._recorder.note("not sent", error=_told(exc))
+            raise
+
+    def _came(self, one: bytes | ServerClosed | CartesiaSTTError) -> None:
+        if isinstance(one, CartesiaSTTError):
+            self._recorder.note("lost", error=_told(one))
+        elif isinstance(one, ServerClosed):
+            self._recorder.note("server closed", code=one.code, reason=one.reason)
+        else:
+            text = one.decode("utf-8", "backslashreplace")
+            self._recorder.note("received", text=text)
 
     def abort(self) -> None:
         """Wake whoever is blocked."""
@@ -319,13 +350,9 @@ def _header(wire: AudioFormat, size: int | None) -> bytes:
     return b"RIFF" + struct.pack("<I", whole) + body + struct.pack("<I", data)
 
 
-def _ffplay(wire: AudioFormat, name: str) -> str:
+def _play_raw(wire: AudioFormat, name: str) -> str:
     """The line that plays the samples without a look at the header."""
-    kind = _FFPLAY.get(wire.encoding)
-    if kind is None:
+    line = wire.ffplay("-")
+    if line is None:
         return "no player knows half floats; cartesia-stt replay sends them again"
-    skip = len(_header(wire, None))
-    return (
-        f"tail -c +{skip + 1} {name}.wav | "
-        f"ffplay -f {kind} -ar {wire.sample_rate} -ch_layout mono -"
-    )
+    return f"tail -c +{len(_header(wire, None)) + 1} {name}.wav | {line}"

@@ -1,18 +1,28 @@
-"""What a refused handshake is called.
+"""What a refused handshake is called, and a refused request.
 
-Decides which `ConnectError` a status and a body become. Whoever calls has taken
-the credential out of the body.
+Decides which error a status and a body become. Whoever calls has taken the
+credential out of the body.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from typing import Any
 
-from .errors import AuthenticationError, ConnectError, QuotaError, RateLimitError
-from .events import ErrorEvent, parse
+from .endpoints import BATCH
+from .errors import (
+    AuthenticationError,
+    ConnectError,
+    QuotaError,
+    RateLimitError,
+    ServerError,
+)
+from .events import ErrorEvent
+from .wire import parse
 
-__all__ = ["refusal"]
+__all__ = ["refusal", "refused_request"]
 
 _BY_STATUS: dict[int, type[ConnectError]] = {
     401: AuthenticationError,
@@ -30,6 +40,21 @@ _HINTS = {
     429: "too many streams or requests at once for the plan; wait, or close others",
 }
 
+_UNTOLD = (
+    "a gateway had no answer; whether it was transcribed, and billed, is not known"
+)
+
+_REQUEST_HINTS = _HINTS | {
+    400: "check the file, model and language, and of raw samples encoding and "
+    "sample_rate",
+    413: "the file is too large for this endpoint; cut or compress it",
+    415: f"the service names {', '.join(BATCH.suffixes)}; for raw samples pass "
+    "encoding= and sample_rate=",
+    429: "too many requests at once for the plan; wait, or send fewer at a time",
+    502: _UNTOLD,
+    504: f"{_UNTOLD}; a shorter recording is done sooner",
+}
+
 _EXCERPT = 500
 """How much of a refusal's body is quoted, in characters."""
 
@@ -42,19 +67,46 @@ def refusal(status: int, headers: Mapping[str, str], body: str) -> ConnectError:
         headers: Those of the answer, names in lower case.
         body: JSON like an error event, or plain text.
     """
+    kind = _BY_STATUS.get(status, ConnectError)
     event = _read(body)
-    hint = _HINTS.get(status)
-    error = _BY_STATUS.get(status, ConnectError)(
-        f"the service refused the connection ({status}): {event.message[:_EXCERPT]}"
-        + (f"; {hint}" if hint else ""),
-        status_code=status,
-        title=event.title,
-        error_code=event.error_code,
-        request_id=event.request_id or headers.get("x-request-id"),
-        doc_url=event.doc_url,
-    )
+    text = _text("refused the connection", status, event, _HINTS)
+    error = kind(text, **_facts(status, headers, event))
     error.retry_after = _retry_after(headers)
     return error
+
+
+def refused_request(
+    status: int, headers: Mapping[str, str], body: str
+) -> ConnectError | ServerError:
+    """Make the error of a request that was heard and not granted; see `refusal`.
+
+    Whom the service knows and what he may do are the errors that they are in a
+    handshake; all else is a `ServerError`, since the connection was there.
+    """
+    event = _read(body)
+    verb = "failed at the request" if status >= 500 else "refused the request"
+    text = _text(verb, status, event, _REQUEST_HINTS)
+    error: ConnectError | ServerError
+    error = _BY_STATUS.get(status, ServerError)(text, **_facts(status, headers, event))
+    error.retry_after = _retry_after(headers)
+    return error
+
+
+def _text(verb: str, status: int, event: ErrorEvent, hints: Mapping[int, str]) -> str:
+    hint = f"; {hints[status]}" if status in hints else ""
+    return f"the service {verb} ({status}): {event.message[:_EXCERPT]}{hint}"
+
+
+def _facts(
+    status: int, headers: Mapping[str, str], event: ErrorEvent
+) -> dict[str, Any]:
+    return {
+        "status_code": status,
+        "title": event.title,
+        "error_code": event.error_code,
+        "request_id": event.request_id or headers.get("x-request-id"),
+        "doc_url": event.doc_url,
+    }
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
@@ -85,4 +137,8 @@ def _read(body: str) -> ErrorEvent:
         event = parse(json.dumps({**fields, "type": "error"}))
         if isinstance(event, ErrorEvent):
             return event
+    if body.lstrip()[:1] == "<":  # a gateway's page, of which no more is for people
+        title = re.search(r"(?i)<title[^>]{0,99}>([^<]{0,200})", body)
+        said = f", {title[1].strip()!r}" if title is not None else ""
+        return ErrorEvent(message=f"an HTML page{said}")
     return ErrorEvent(message=body.strip() or "no reason given")

@@ -9,7 +9,7 @@ and so its words come again. Pure: texts in, numbers out.
 from __future__ import annotations
 
 import re
-from collections import deque
+from typing import NamedTuple
 
 import attrs
 
@@ -24,8 +24,7 @@ _ALIKE = 0.5
 """Share of words in common from which on two texts are taken for the same speech."""
 
 
-@attrs.frozen
-class _Overlap:
+class _Overlap(NamedTuple):
     """How a text lies over the words that are expected once more.
 
     Attributes:
@@ -54,9 +53,15 @@ class Seam:
     """
 
     def __init__(self, max_replay: float) -> None:
-        self._said: deque[str] = deque(maxlen=round(max_replay * _WORDS))
+        self._most = round(max_replay * _WORDS)
+        self._said: list[str] = []  # no more than so many
         self._again: list[str] = []  # of those, what is yet to be heard again
         self.differed = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether words are expected that were said before."""
+        return bool(self._again)
 
     def note(self, text: str, *, placed: bool) -> None:
         """Note a final's words, after `trim`.
@@ -68,7 +73,8 @@ class Seam:
                 places are not to be relied on.
         """
         if self._said or not placed:
-            self._said.extend(_words(text))
+            self._said += _words(text)
+            del self._said[: max(0, len(self._said) - self._most)]
 
     def forget(self) -> None:
         """All audio so far is answered: nothing of it comes again."""

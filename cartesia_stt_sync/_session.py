@@ -101,20 +101,24 @@ _FROM_SERVER: dict[tuple[State, FromServer], State] = {
 }
 
 
+_ENDED = (_S.CLOSED, _S.FAILED)
+
+
 class Session:
     """The state of one transcriber's conversation with the service.
 
     Attributes:
         state: Where it stands.
+        ended: Whether nothing more can come.
     """
 
     def __init__(self) -> None:
         self.state = State.NEW
+        self.ended = False
 
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more can come."""
-        return self.state in (State.CLOSED, State.FAILED)
+    def _enter(self, state: State) -> None:
+        self.state = state
+        self.ended = state in _ENDED
 
     def ours(self, what: Ours) -> State:
         """Note what this side did.
@@ -128,7 +132,7 @@ class Session:
                 f"cannot {what.value}: the session is {self.state.value}; "
                 "a transcriber serves one session, so make a new one"
             )
-        self.state = following
+        self._enter(following)
         return following
 
     def from_server(self, what: FromServer) -> bool:
@@ -136,5 +140,5 @@ class Session:
         following = _FROM_SERVER.get((self.state, what))
         if following is None:
             return False
-        self.state = following
+        self._enter(following)
         return True

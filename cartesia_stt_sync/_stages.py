@@ -30,7 +30,8 @@ class Meter:
         self._count += 1
         self._sum += seconds
         self._last = seconds
-        self._longest = max(self._longest, seconds)
+        if seconds > self._longest:
+            self._longest = seconds
 
     def latency(self) -> Latency:
         """What came out so far."""

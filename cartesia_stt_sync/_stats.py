@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import attrs
 
-__all__ = ["Latency", "Stages", "Stats"]
+__all__ = ["Latency", "Stages", "Stats", "combined"]
 
 
 @attrs.frozen(kw_only=True)
@@ -47,6 +50,10 @@ class Stages:
 class Stats:
     """What a session has done so far; seconds are seconds of audio unless said.
 
+    With ``channels="split"`` there is a session for each channel. What is fed, waits or
+    takes time is then that of the channel that has most of it; what is sent or counted,
+    and so what is billed, is the sum.
+
     Attributes:
         fed_seconds: What the caller fed.
         muted_seconds: How much of that was fed while muted.
@@ -87,17 +94,59 @@ class Stats:
     request_id: str | None = None
 
 
-@attrs.define(kw_only=True)
+def combined(parts: Sequence[Stats], callback_errors: int) -> Stats:
+    """The figures of several sessions as one's; those of one as they are.
+
+    Args:
+        parts: Of each.
+        callback_errors: What their handlers, which they share, have raised.
+    """
+    if len(parts) == 1:
+        return attrs.evolve(parts[0], callback_errors=callback_errors)
+
+    def of(name: str, how: Callable[[list[float]], float]) -> Any:
+        known = [value for part in parts if (value := getattr(part, name)) is not None]
+        return how(known) if known else None
+
+    most = ("fed_seconds", "muted_seconds", "buffered_seconds", "lag_seconds")
+    # A finalize is answered once all have answered it.
+    figures = {name: of(name, max) for name in (*most, "finalize_seconds")}
+    figures["finalizes"] = of("finalizes", min)
+    for name in ("sent", "silence", "replayed", "billed"):
+        figures[f"{name}_seconds"] = of(f"{name}_seconds", sum)
+    for name in ("events", "malformed", "dropped_events", "sessions"):
+        figures[name] = of(name, sum)
+    stages = {
+        name: _latency([getattr(part.stages, name) for part in parts])
+        for name in attrs.fields_dict(Stages)
+    }
+    return Stats(
+        **figures,
+        callback_errors=callback_errors,
+        stages=Stages(**stages),
+        request_id=next((p.request_id for p in parts if p.request_id), None),
+    )
+
+
+def _latency(parts: Sequence[Latency]) -> Latency:
+    known = [part for part in parts if part.count]
+    count = sum(part.count for part in known)
+    if not known:
+        return Latency()
+    return Latency(
+        count=count,
+        last=max(part.last or 0.0 for part in known),
+        mean=sum((part.mean or 0.0) * part.count for part in known) / count,
+        longest=max(part.longest or 0.0 for part in known),
+    )
+
+
 class Counters:
     """The figures that nobody else keeps, while they grow."""
 
-    fed: float = 0.0
-    muted: float = 0.0
-    replayed: float = 0.0
-    events: int = 0
-    malformed: int = 0
-    dropped_events: int = 0
-    finalizes: int = 0
-    finalize_seconds: float | None = None
-    sessions: int = 0
-    request_id: str | None = None
+    def __init__(self) -> None:
+        self.fed = self.muted = self.replayed = 0.0
+        self.events = self.malformed = self.dropped_events = 0
+        self.finalizes = self.sessions = 0
+        self.finalize_seconds: float | None = None
+        self.request_id: str | None = None

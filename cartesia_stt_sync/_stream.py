@@ -1,10 +1,11 @@
 """One stream behind its lock: what callers block on, and what wakes them.
 
-Decides nothing about speech (`_core` does) and touches no socket (`_pair` does).
+Decides nothing about speech (`_core` does) and touches no socket (its driver does).
 Here the two meet: under the lock the core is told what happened; after release
 the futures are answered and the connection is cut.
 
-Who wakes whom: whoever changes state notifies all who wait on ``changed``.
+Who wakes whom: whoever changes state calls `wake`, for all who wait on ``changed``
+and for the driver.
 
 Who ends it: the first to find a reason tells the core, under the lock, and then
 calls `settle`, without it. Each later reason changes nothing.
@@ -14,55 +15,40 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 from weakref import WeakSet
 
 from ._clock import Clock
 from ._core import Core
+from ._ears import Ears, Heard
+from ._gate import Driver, Gate
 from ._handlers import Handlers
 from ._news import Call
-from ._outbox import Send, Wait
+from ._outbox import Wait
+from ._queue import Send
 from ._session import Ours, State
 from ._transport import ServerClosed
-from ._waiting import EventIterator, UtteranceFuture, buffer_full, fresh
+from ._waiting import (
+    EventIterator,
+    UtteranceFuture,
+    buffer_full,
+    fresh,
+    wait_for_room,
+)
 from .audio import Converter
-from .errors import CartesiaSTTError, ClosedError, DrainTimeout
-from .events import Transcript, parse
+from .errors import BufferFull, CartesiaSTTError, ClosedError, DrainTimeout
+from .wire import parse
 
-__all__ = ["Driver", "Stream"]
+__all__ = ["Stream"]
 
 _SLACK = 1e-9  # seconds, because sums of floats are not exact
 
+_NOTHING = Heard()
+
 _JOIN = 10.0
 """Seconds that a callback still running may hold up `close` and `abort`."""
-
-
-class Driver(Protocol):
-    """Who connects a stream and moves its messages."""
-
-    def connect(self) -> str | None:
-        """Make the first connection, on the caller's thread."""
-
-    def start(self) -> None:
-        """Begin to move messages."""
-
-    def cut(self) -> None:
-        """End the connection now; from any thread."""
-
-    def keep(self, handlers: Handlers) -> None:
-        """Hold the handlers until the end."""
-
-    def discard(self) -> None:
-        """Release a connection whose messages nobody began to move."""
-
-    def join(self, seconds: float) -> None:
-        """Wait until nothing moves any more, or the time is up."""
-
-    def is_current_thread(self) -> bool:
-        """Whether the caller is the driver itself, in a callback."""
 
 
 def _keep_none(event: str, **fields: object) -> None:
@@ -74,16 +60,16 @@ class Stream:
 
     Args:
         core: The state.
-        converter: Tells how long a piece of audio is.
+        converter: From what the caller feeds to what the wire takes.
+        ears: Who listens to it; used by whoever feeds, without the lock.
         max_buffer: Seconds of audio that may wait; ``None``: no limit.
         clock: The time.
+        gate: Whose lock it lives behind; ``None``: one of its own.
 
     Attributes:
-        lock: Guards the core and all below. It is never held while sending,
-            receiving, connecting, joining a thread, or running a callback of a
-            handler's or a future's. Always ``with lock``, never ``with changed``:
-            that is Python code, in which a Ctrl-C could leave the lock held.
-        changed: The lock's one condition, to wait on and to notify.
+        lock, changed: The gate's.
+        clock: The time.
+        now: What it is.
         muted: Whether what is fed is replaced by silence.
         journal: Told what callers do, without the lock; for the flight recorder.
     """
@@ -93,29 +79,54 @@ class Stream:
         *,
         core: Core,
         converter: Converter,
+        ears: Ears,
         max_buffer: float | None,
         clock: Clock,
+        gate: Gate | None = None,
     ) -> None:
         self._converter = converter
+        self._ears = ears
         self._max_buffer = max_buffer
-        self._clock = clock
+        self.clock = clock
+        self.now = clock.now
         self._pid = os.getpid()
-        self.driver: Driver  # set by whoever makes the stream, before any call
+        self._gate = gate or Gate()
+        self._driver: Driver  # set by whoever makes the stream, before any call
 
-        self.lock = threading.Lock()
-        self.changed = threading.Condition(self.lock)
+        self.lock = self._gate.lock
+        self.changed = self._gate.changed
         self.core = core
         self.muted = False
         self.journal: Callable[..., None] = _keep_none
         self._started = False
         self._feeding: int | None = None  # the thread whose feed is under way
-        self._futures: deque[UtteranceFuture] = deque()
-        self._iterators: WeakSet[EventIterator] = WeakSet()
+        self._futures: list[UtteranceFuture] = []
+        self._iterators: WeakSet[EventIterator] | None = None  # as most have none
+
+    @property
+    def driver(self) -> Driver:
+        """Who moves its messages."""
+        return self._driver
+
+    @driver.setter
+    def driver(self, driver: Driver) -> None:
+        self._driver = driver
+        self._gate.drivers.append(driver)
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """Itself alone; see `Split`."""
+        return (self,)
 
     @property
     def ended(self) -> bool:
         """Whether nothing more can come."""
         return self.core.session.ended
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether there may be something for `settle` to do; asked without the lock."""
+        return bool(self.core.finalizes.answers) or self.core.session.ended
 
     @property
     def left_open(self) -> bool:
@@ -129,14 +140,13 @@ class Stream:
         """Why the session failed, if it did."""
         return self.core.error
 
-    @property
-    def deltas(self) -> list[Transcript]:
-        """All finals so far; only ever appended to."""
-        return self.core.assembler.deltas
-
     def is_current_thread(self) -> bool:
-        """Whether the caller is one of the driver's own threads, in a callback."""
-        return self.driver.is_current_thread()
+        """Whether the caller is in a callback of this transcriber's."""
+        return self._gate.is_current_thread()
+
+    def keep(self, handlers: Handlers) -> None:
+        """Hold the handlers until the end."""
+        self.driver.keep(handlers)
 
     def refuse_fork(self) -> None:
         """Raise `ClosedError` in a forked child.
@@ -150,21 +160,22 @@ class Stream:
                 "not; make a new one in the child process"
             )
 
-    def now(self) -> float:
-        """The stream's time."""
-        return self._clock.now()
-
     def wait(self, seconds: float | None = None) -> None:
         """Wait for a change. Requires the lock."""
+        self.clock.wait(self.changed, seconds)
+
+    def wake(self) -> None:
+        """Tell all whom a change may concern. Requires the lock."""
         assert self.lock.locked()
-        self._clock.wait(self.changed, seconds)
+        self.changed.notify_all()
+        self._driver.woken()
 
     @contextmanager
     def changing(self) -> Iterator[Core]:
         """Hold the lock, then wake all, then do what follows from the change."""
         with self.lock:
             yield self.core
-            self.changed.notify_all()
+            self.wake()
         self.settle()
 
     def settle(self) -> None:
@@ -172,11 +183,12 @@ class Stream:
         failure: BaseException | None = None
         while True:
             with self.lock:
-                if not self.core.answers:
+                answers = self.core.finalizes.answers
+                if not answers:
                     # After a clean end the server's close frame is still to come.
                     cut = self._started and self.ended and not self.core.drained
                     break
-                future, outcome = self._futures.popleft(), self.core.answers.popleft()
+                future, outcome = self._futures.pop(0), answers.popleft()
             try:
                 if isinstance(outcome, str):
                     future.set_result(outcome)
@@ -216,69 +228,123 @@ class Stream:
         self.driver.discard()
         raise ClosedError("the session was aborted while connecting")
 
-    def feed(self, audio: Any, timeout: float | None) -> None:
-        """Queue audio; see `Transcriber.feed`."""
+    def feed(self, audio: Any, timeout: float | None, *, waited: bool = False) -> None:
+        """Queue audio; see `Transcriber.feed`.
+
+        Args:
+            audio: What is fed.
+            timeout: Seconds to wait for room.
+            waited: Whether it has waited elsewhere already.
+        """
         seconds, pieces = self._converter.pieces(audio)
         if self.core.session.state is State.NEW:
             self.open()
         me = threading.get_ident()
         try:
             with self.lock:
-                self._wait_for_room(seconds, timeout)
+                if self.obstacle(seconds) is not None:
+                    wait_for_room(self, lambda: self.obstacle(seconds), timeout)
+                    waited = True
                 self._feeding = me
                 muted = self.muted
             self.journal("feed", seconds=seconds, muted=muted)
+            failure: BaseException | None = None
             for piece in pieces:
                 # The lock is taken anew for each piece, a second of audio or what is
                 # left of it, so that a long conversion does not hold up the threads.
                 with self.lock:
                     self._refuse_if_ended()
-                    self.core.feed(piece, muted=muted, now=self.now())
-                    length, seconds = min(seconds, 1.0), max(seconds - 1.0, 0.0)
-                    self.core.counters.fed += length
-                    self.core.counters.muted += length if muted else 0.0
-                    self.changed.notify_all()
+                    data = self._converter.convert(piece, muted=muted)
+                length, seconds = min(seconds, 1.0), max(seconds - 1.0, 0.0)
+                heard = _NOTHING
+                if not self._ears.hears_ends:
+                    # Sent first: whoever only looks for mistakes has time.
+                    self._take(data, length, muted, ())
+                    if not self._ears.deaf:
+                        heard = self._ears.hear(piece, data, muted=muted)
+                else:
+                    try:
+                        if failure is None:
+                            heard = self._ears.hear(piece, data, muted=muted)
+                    except BaseException as exc:
+                        failure = exc  # an endpointer that raises shall not cost audio
+                    self._take(data, length, muted, heard.ends)
+                with self.lock:
+                    self.core.heard(heard, length, self.now(), blocked=waited)
+                    if self.core.findings.to_log:
+                        self._driver.woken()  # who writes the log
+            if failure is not None:
+                raise failure
         finally:
             with self.lock:
                 if self._feeding == me:
                     self._feeding = None
-                    self.changed.notify_all()
+                    self.changed.notify_all()  # for others who feed
 
-    def _wait_for_room(self, seconds: float, timeout: float | None) -> None:
-        """Wait for one's turn, and for room for so much more. Requires the lock."""
-        deadline = None if timeout is None else self.now() + timeout
-        while True:
+    def _take(
+        self, data: bytes, seconds: float, muted: bool, ends: Sequence[int]
+    ) -> None:
+        """Queue a piece that has been converted, and send what is due."""
+        with self.lock:
             self._refuse_if_ended()
-            self.core.outbox.refuse_behind_close("feed")
-            waiting, most = self.core.outbox.buffered, self._max_buffer
-            # One piece longer than the whole buffer is taken when it is empty.
-            room = most is None or not waiting or waiting + seconds <= most + _SLACK
-            if room and self._feeding is None:
-                return
-            left = None if deadline is None else deadline - self.now()
-            if self.is_current_thread():
-                left = 0.0  # a callback must not wait for what its thread may bring
-            if left is not None and left <= 0:
-                raise buffer_full(waiting, most, seconds, self.core.connected_now)
-            self.wait(left)
+            self.core.feed(data, muted=muted, now=self.now(), ends=ends)
+            self._futures.extend(UtteranceFuture(self) for _ in ends)
+            self.core.counters.fed += seconds
+            self.core.counters.muted += seconds if muted else 0.0
+        self._driver.push()
+
+    def obstacle(self, seconds: float) -> BufferFull | None:
+        """Say why so much cannot be queued now; ``None``: it can.
+
+        Requires the lock.
+
+        Raises:
+            CartesiaSTTError: It can never be.
+        """
+        self._refuse_if_ended()
+        self.core.outbox.refuse_behind_close("feed")
+        waiting, most = self.core.outbox.buffered, self._max_buffer
+        # One piece longer than the whole buffer is taken when it is empty.
+        room = most is None or not waiting or waiting + seconds <= most + _SLACK
+        return None if room and self._feeding is None else self.full(seconds)
+
+    def full(self, seconds: float) -> BufferFull:
+        """What a feed of so much raises that cannot wait. Requires the lock."""
+        waiting = self.core.outbox.buffered
+        connected = self.core.connected_now
+        return buffer_full(waiting, self._max_buffer, seconds, connected)
 
     def finalize(self) -> UtteranceFuture:
         """Queue a ``finalize``; see `Transcriber.finalize`."""
         if self.core.session.state is State.NEW:
             self.open()
         self.journal("finalize")
+        self._ears.reset()
         future = UtteranceFuture(self)
         with self.lock:
             self._refuse_if_ended()
-            self.core.finalize(self.now())
+            self.core.finalize(self._converter.flush(), self.now())
             self._futures.append(future)
-            self.changed.notify_all()
+            if self.core.findings.to_log:
+                self._driver.woken()
+        self._driver.push()
         return future
+
+    def config(self, changes: Mapping[str, object]) -> None:
+        """Queue a change of the configuration; see `Transcriber.config`."""
+        if self.core.session.state is State.NEW:
+            self.open()
+        self.journal("config", changes=changes)
+        with self.lock:
+            self._refuse_if_ended()
+            self.core.config(changes, self.now())
+        self._driver.push()
 
     def stuck(self, future: UtteranceFuture) -> str:
         """Say why a future has no answer yet; see `Core.stuck`."""
         with self.lock:
-            unanswered = list(self._futures)[len(self.core.answers) :]
+            answered = len(self.core.finalizes.answers)
+            unanswered = self._futures[answered:]
             if future not in unanswered:
                 return "nothing: the answer is there by now"
             return self.core.stuck(self.now(), unanswered.index(future))
@@ -287,11 +353,16 @@ class Stream:
         """Drain and end; see `Transcriber.close`."""
         self.journal("close", wait=wait, timeout=timeout)
         with self.lock:
+            partial = self._converter.pending_bytes
+            self.core.close(self._converter.flush(), partial, self.now())
+            self.wake()
+        if wait and not self.is_current_thread():
+            self.await_end(timeout)
+
+    def await_end(self, timeout: float | None) -> None:
+        """Wait for the end, once it is on its way, and raise what it ended with."""
+        with self.lock:
             deadline = None if timeout is None else self.now() + timeout
-            self.core.close(self.now())
-            self.changed.notify_all()
-            if not wait or self.is_current_thread():
-                return
             while not self.ended:
                 left = None if deadline is None else deadline - self.now()
                 if left is not None and left <= 0:
@@ -319,8 +390,14 @@ class Stream:
         """Make an iterator of every event from here on."""
         iterator = EventIterator(self, keep)
         with self.lock:
-            self._iterators.add(iterator)
+            self.put_into(iterator)
         return iterator
+
+    def put_into(self, iterator: EventIterator) -> None:
+        """Put each event from here on into an iterator, too. Requires the lock."""
+        if self._iterators is None:
+            self._iterators = WeakSet()
+        self._iterators.add(iterator)
 
     def _refuse_if_ended(self) -> None:
         """Raise why nothing can be done any more. Requires the lock."""
@@ -328,33 +405,52 @@ class Stream:
             raise fresh(self.core.error)
         if self.ended:
             raise ClosedError(
-                "the session has ended, and a transcriber serves one; make a new "
+                self.core.outbox.spent
+                or "the session has ended, and a transcriber serves one; make a new "
                 "transcriber"
             )
 
     # The driver's side
 
-    def step(self) -> Send | Wait | None:
+    def step(self, early: float = 0.0) -> Send | Wait | None:
         """Say what to send now. Requires the lock; see `Core.step`."""
-        assert self.lock.locked()
-        step = self.core.step(self.now())
+        step = self.core.step(self.now(), early)
         if not isinstance(step, Wait):
             self.changed.notify_all()  # there is room, or it is over
         return step
 
     def received(self, message: bytes | ServerClosed) -> list[Call]:
-        """Take in what the server sent; return what handlers are to be told."""
-        with self.changing() as core:
-            if isinstance(message, ServerClosed):
-                core.server_closed(message.code, message.reason)
-                return []
-            size = len(message)
-            calls = core.take_in(parse(message), self.now(), size)
-            for kind, event in calls:
-                if kind == "event":
-                    for iterator in self._iterators:
-                        core.counters.dropped_events += iterator.put(event, size)  # type: ignore[arg-type]  # an Event
+        """Take in what the server sent; `settle` is to be called next.
+
+        Returns:
+            What handlers are to be told.
+        """
+        core = self.core
+        if isinstance(message, ServerClosed):
+            with self.lock:
+                calls = core.server_closed(message.code, message.reason, self.now())
+                self.wake()
             return calls
+        # Parsed before the lock is taken: nobody shall wait for that.
+        event, size, outbox = parse(message), len(message), core.outbox
+        with self.lock:
+            owed = outbox.owed_an_answer
+            calls = core.take_in(event, self.now(), size)
+            if self._iterators is not None:
+                self._put(calls, size)
+            self.changed.notify_all()
+            sooner = outbox.owed_an_answer and not owed  # silence is due then
+            if sooner or core.session.ended or core.findings.to_log:
+                # Nothing else that comes in is a reason to send, or to send sooner.
+                self._driver.woken()
+        return calls
+
+    def _put(self, calls: list[Call], size: int) -> None:
+        """Let iterators have what handlers of every event get."""
+        for kind, event in calls:
+            for iterator in self._iterators or () if kind == "event" else ():
+                dropped = iterator.put(event, size)  # type: ignore[arg-type]  # it is one
+                self.core.counters.dropped_events += dropped
 
     def fail(self, error: CartesiaSTTError) -> None:
         """End with an error, unless it has ended already."""

@@ -10,7 +10,7 @@ from bisect import bisect_right
 
 import attrs
 
-from .events import Transcript
+from .events import Transcript, Word
 
 __all__ = ["Timeline"]
 
@@ -49,6 +49,8 @@ class Timeline:
 
     def source_time(self, t: float) -> float:
         """Map the server's second ``t``; inside a gap it is where the gap began."""
+        if not self._starts:
+            return self._base + t
         gap = bisect_right(self._starts, t) - 1
         if gap < 0:
             return self._base + t
@@ -57,11 +59,11 @@ class Timeline:
 
     def mapped(self, event: Transcript) -> Transcript:
         """The same transcript with the times of its words as the caller's."""
-        if not event.words:
-            return event
+        if not event.words or not (self._starts or self._base):
+            return event  # nothing to map, or the two are the same
         at = self.source_time
         words = tuple(
-            attrs.evolve(word, start=at(word.start), end=at(word.end))
+            Word(word.word, at(word.start), at(word.end), word.channel)
             for word in event.words
         )
         return attrs.evolve(event, words=words)

@@ -7,14 +7,14 @@ the audio by reference, bounded; commands keep their places among it.
 from __future__ import annotations
 
 from collections import deque
+from typing import NamedTuple
 
-import attrs
+from ._queue import Kind, Send
 
 __all__ = ["Sent", "Unanswered"]
 
 
-@attrs.frozen
-class Sent:
+class Sent(NamedTuple):
     """One message as it went out.
 
     Attributes:
@@ -25,7 +25,7 @@ class Sent:
     """
 
     data: bytes
-    command: object | None
+    command: Send | None
     voiced: bool
     end: int
 
@@ -59,21 +59,21 @@ class Unanswered:
         if self._size > self._limit:
             self._drop_oldest_audio()
 
-    def flushed(self, finalize: object) -> None:
+    def flushed(self) -> None:
         """Note a ``flush_done``: all up to the oldest ``finalize`` is answered."""
         while self._log:
             sent = self._pop()
             self.answered = max(self.answered, sent.end)
-            if sent.command is finalize:
+            if sent.command is not None and sent.command.kind is Kind.FINALIZE:
                 return
 
     def covered(self, end: int) -> None:
         """Note that finals cover the caller's audio up to ``end``, in bytes."""
-        self.answered = max(self.answered, end)
-        while self._log and self._log[0].command is None:
-            if self._log[0].end > self.answered:
-                break
-            self._pop()
+        if end > self.answered:
+            self.answered = end
+        log = self._log
+        while log and log[0].command is None and log[0].end <= self.answered:
+            self._size -= len(log.popleft().data)
 
     def take_back(self) -> list[Sent]:
         """Hand over all that is unanswered, cut where the answers end."""
@@ -82,7 +82,7 @@ class Unanswered:
             begin = sent.end - len(sent.data)
             missing = sent.data[max(0, self.answered - begin) :]
             if missing or sent.command is not None:
-                taken.append(attrs.evolve(sent, data=missing))
+                taken.append(sent._replace(data=missing))
         self._log.clear()
         self._size = 0
         return taken

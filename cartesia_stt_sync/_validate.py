@@ -12,7 +12,7 @@ import attrs
 
 from .errors import ConfigError
 
-__all__ = ["count", "field", "finite", "seconds", "text"]
+__all__ = ["count", "field", "finite", "flag", "seconds", "text"]
 
 
 def seconds(
@@ -83,6 +83,17 @@ def text(name: str, value: object) -> str:
     except UnicodeEncodeError:  # half a surrogate pair, say of a file's name
         raise ConfigError(f"{name}: text that UTF-8 can carry, got {value!r}") from None
     return value
+
+
+def flag(name: str, value: object) -> bool:
+    """Check a yes or no.
+
+    Raises:
+        ConfigError: Neither ``True`` nor ``False``.
+    """
+    if isinstance(value, bool):
+        return value
+    raise ConfigError(f"{name}: True or False, got {value!r}")
 
 
 def field(check: Any, **rule: Any) -> Any:

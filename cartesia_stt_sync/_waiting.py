@@ -8,21 +8,35 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from typing import Protocol
+from itertools import chain
+from typing import Protocol, TypeVar
 
 from .errors import BufferFull, CartesiaSTTError, WouldDeadlock
 from .events import Event, Transcript
 
-__all__ = ["EventIterator", "UtteranceFuture", "buffer_full", "iterate_finals"]
+__all__ = [
+    "EventIterator",
+    "JointFuture",
+    "UtteranceFuture",
+    "buffer_full",
+    "fresh",
+    "iterate_all",
+    "wait_for_room",
+]
+
+T = TypeVar("T")
 
 
 class Watched(Protocol):
     """What an iterator needs of a stream; all of it guarded by the lock."""
 
     lock: threading.Lock
+
+    def now(self) -> float:
+        """The time."""
 
     @property
     def ended(self) -> bool:
@@ -31,10 +45,6 @@ class Watched(Protocol):
     @property
     def error(self) -> CartesiaSTTError | None:
         """Why the session failed, if it did."""
-
-    @property
-    def deltas(self) -> list[Transcript]:
-        """All finals so far; only ever appended to."""
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait for a change. Requires the lock."""
@@ -102,6 +112,62 @@ class UtteranceFuture(Future[str]):
             )
 
 
+class JointFuture(UtteranceFuture):
+    """One utterance of several channels: the texts of all, a line for each that spoke.
+
+    Args:
+        stream: Whose.
+        parts: One of each channel.
+    """
+
+    def __init__(self, stream: Watched, parts: Sequence[UtteranceFuture]) -> None:
+        super().__init__(stream)
+        self.parts = tuple(parts)
+        self._left = len(self.parts)
+        for part in self.parts:
+            part.add_done_callback(self._one_is_there)
+
+    def _one_is_there(self, part: Future[str]) -> None:
+        with self._stream.lock:
+            self._left -= 1
+            if self._left:
+                return
+        for one in self.parts:
+            if (error := one.exception(0)) is not None:
+                self.set_exception(error)
+                return
+        texts = [one.result(0) for one in self.parts]
+        self.set_result("\n".join(text for text in texts if text))
+
+
+def wait_for_room(
+    stream: Watched, obstacle: Callable[[], BufferFull | None], timeout: float | None
+) -> bool:
+    """Wait until there is room, and tell whether that took any wait at all.
+
+    Requires the lock.
+
+    Args:
+        stream: Where.
+        obstacle: Why there is none; ``None``: there is.
+        timeout: Seconds to wait; ``None`` is no limit.
+
+    Raises:
+        BufferFull: No room in time.
+    """
+    waited = False
+    deadline = None if timeout is None else stream.now() + timeout
+    while (full := obstacle()) is not None:
+        waited = True
+        left = None if deadline is None else deadline - stream.now()
+        if stream.is_current_thread():
+            left = 0.0  # a callback must not wait for what its thread may bring
+        if left is not None and left <= 0:
+            raise full
+        stream.wait(left)
+    return waited
+
+
 def refuse_iterating(on_receiver: bool) -> None:
     """Say why an iterator must not wait in a callback."""
     if on_receiver:
@@ -111,29 +177,35 @@ def refuse_iterating(on_receiver: bool) -> None:
         )
 
 
-def iterate_finals(stream: Watched, keep: object) -> Iterator[Transcript]:
-    """Give each final delta once, from the session's first on.
+def iterate_all(
+    stream: Watched,
+    lanes: Sequence[list[T]],
+    keep: object,
+    merge: Callable[[Sequence[Sequence[T]]], Iterable[T]] = chain.from_iterable,
+) -> Iterator[T]:
+    """Give each final delta, or each turn, once, from the session's first on.
 
     Args:
         stream: Whose.
+        lanes: All so far, of each channel; only ever appended to, under the lock.
         keep: The caller's transcriber: while someone iterates it is not forgotten.
+        merge: Puts what has come since of several channels in order.
     """
-    index = 0
+    seen = [0] * len(lanes)
     while True:
         stream.refuse_fork()
         with stream.lock:
-            deltas = stream.deltas
-            while index == len(deltas) and not stream.ended:
+            while seen == [len(lane) for lane in lanes] and not stream.ended:
                 refuse_iterating(stream.is_current_thread())
                 stream.wait()
-            batch = deltas[index:]
+            batch = [lane[begin:] for lane, begin in zip(lanes, seen, strict=True)]
             error = stream.error
-        if not batch:
+        if not any(batch):
             if error is not None:
                 raise fresh(error)
             return
-        index += len(batch)
-        yield from batch
+        seen = [n + len(part) for n, part in zip(seen, batch, strict=True)]
+        yield from merge(batch)
 
 
 class EventIterator(Iterator[Event]):

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import attrs
 
 from . import _validate as check
+from ._ffplay import ffplay
 from ._samples import decode, encode, finite, normalize
 from .errors import ConfigError
 
@@ -32,11 +33,12 @@ __all__ = [
     "decode",
     "encode",
     "encoding_of",
+    "is_array",
+    "view_of",
 ]
 
 
-@attrs.frozen
-class Encoding:
+class Encoding(NamedTuple):
     """How one sample is written.
 
     Attributes:
@@ -128,6 +130,14 @@ class AudioFormat:
         """One frame of silence."""
         return ENCODINGS[self.encoding].silence * self.channels
 
+    def ffplay(self, path: str) -> str | None:
+        """The shell's line that plays a file of such samples, or ``-``.
+
+        Returns:
+            ``None`` for half floats, which ffplay does not know.
+        """
+        return ffplay(self.encoding, self.sample_rate, self.channels, path)
+
 
 class _Resampler(Protocol):
     """The part of ``soxr.ResampleStream`` used here."""
@@ -161,6 +171,8 @@ class Converter:
         self._resampler: _Resampler | None = None
         self._resamples = self.source.sample_rate != wire.sample_rate
         self._plain = self.source == wire
+        self._second = self.source.sample_rate * self.source.frame_bytes  # in bytes
+        self._frame = self.source.frame_bytes
         if self._resamples:
             self._resampler = self._new_resampler()
 
@@ -180,15 +192,18 @@ class Converter:
         Raises:
             ConfigError: It cannot be audio.
         """
+        step = self._second
+        if type(audio) is bytes and 0 < len(audio) <= step:
+            return len(audio) / step, iter((audio,))  # as from a microphone
         rate = self.source.sample_rate
-        if _is_array(audio):
+        if is_array(audio):
             import numpy as np
 
             array = np.atleast_1d(np.asarray(audio))
             self._check_array(array)
             cuts = range(0, len(array), rate)
             return len(array) / rate, (array[i : i + rate] for i in cuts)
-        view, step = _view(audio), rate * self.source.frame_bytes
+        view = view_of(audio)
         cuts = range(0, len(view), step)
         return len(view) / step, (view[i : i + step] for i in cuts)
 
@@ -207,9 +222,12 @@ class Converter:
         Raises:
             ConfigError: Neither bytes nor such an array.
         """
-        if _is_array(audio):
+        if type(audio) is bytes and self._plain and not (muted or self._partial):
+            if not len(audio) % self._frame:
+                return audio  # nothing to do, and nothing is copied
+        if is_array(audio):
             return self._convert_array(audio, muted)
-        data = self._partial + bytes(_view(audio))
+        data = self._partial + bytes(view_of(audio))
         whole = len(data) - len(data) % self.source.frame_bytes
         self._partial = data[whole:]
         data = data[:whole]
@@ -301,7 +319,7 @@ class Converter:
         return encode(samples, self.wire.encoding)
 
 
-def _is_array(audio: object) -> bool:
+def is_array(audio: object) -> bool:
     """Whether NumPy would see an array in it: its own, a tensor, a series, a scalar."""
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(audio, numpy.ndarray):
@@ -309,7 +327,7 @@ def _is_array(audio: object) -> bool:
     return hasattr(audio, "__array__")
 
 
-def _view(audio: object) -> memoryview:
+def view_of(audio: object) -> memoryview:
     """The bytes of anything bytes-like, not copied yet."""
     try:
         view = memoryview(audio)  # type: ignore[arg-type]  # tried, not known

@@ -88,7 +88,13 @@ class RateLimitError(ConnectError):
 
 
 class ServerError(CartesiaSTTError):
-    """The service reported a problem in an ``error`` event."""
+    """The service reported a problem: in an ``error`` event, or in answer to a file.
+
+    Attributes:
+        retry_after: Seconds the service asked to wait, where it did.
+    """
+
+    retry_after: float | None = None
 
 
 class ConnectionLost(CartesiaSTTError, ConnectionError):

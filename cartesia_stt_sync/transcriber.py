@@ -12,12 +12,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 
 from . import endpoints
+from ._arguments import settings_of
 from ._backoff import Reconnect
+from ._channels import Merger
+from ._ears import Endpointer
 from ._face import Face
-from ._pacing import Pacing
-from ._settings import Settings
-from ._waiting import iterate_finals
-from .audio import AudioFormat, check_rate, encoding_of
+from ._pool import Pool
+from ._snapshots import lanes_of, partial_of, text_of, transcript_of
+from ._waiting import iterate_all
+from .audio import AudioFormat
 from .events import Event, Transcript
 
 __all__ = ["Transcriber"]
@@ -57,6 +60,16 @@ class Transcriber(Face):
     Audio in:
         source: An `AudioFormat` of what is fed, where it differs from the wire:
             it is mixed down, resampled (extra ``[audio]``) and re-encoded.
+        channels: ``"mix"`` (default), or ``"split"`` for a source of two channels or
+            more, say the two ends of a telephone call: each channel has a session of
+            its own, which counts and is billed as one, and their texts are put in
+            order of time. Each delta says whose it is (``channel``, from 0), `text`
+            has a line for each change of the channel, and `finalize` ends the
+            utterances of all.
+        endpointer: Who hears where an utterance is over, so that nobody needs to
+            call `finalize`: an `EnergyEndpointer`, a `SileroEndpointer` or any
+            `Endpointer`; ``None`` (default): nobody. One serves one transcriber, and
+            one channel: for ``"split"`` a sequence, one for each.
 
     Pacing, in seconds; ``None`` switches one off:
         chunk: Length of a message (0.1); ``None``: each as it was fed.
@@ -78,8 +91,14 @@ class Transcriber(Face):
         ssl_context: In place of the shared default one, say for a private
             authority.
         max_message: Bytes above which an incoming message is refused (1 MiB).
+        pool: A `Pool` whose threads it shares with others; ``None``: two of its own.
 
-    Diagnosis:
+    Cost and diagnosis:
+        budget: Seconds of audio that may be sent at all, silence and what a reconnect
+            sends again included, for all of it is billed. When they are spent, the
+            session ends as by `close`: what was sent is transcribed.
+        checks: Whether to listen for mistakes in the audio and in its use (``True``);
+            see `findings`.
         record: A folder for a recording of the session: a WAV of the exact bytes
             sent, and a line of JSON for all that went out and came in. Never a
             key; but what was said, so mind who may read it.
@@ -118,6 +137,8 @@ class Transcriber(Face):
         version: str = endpoints.VERSION,
         # audio in
         source: AudioFormat | None = None,
+        channels: str = "mix",
+        endpointer: Endpointer | Sequence[Endpointer] | None = None,
         # pacing
         chunk: float | None = 0.1,
         catch_up: float | None = 0.5,
@@ -134,7 +155,10 @@ class Transcriber(Face):
         proxy: str | None = "env",
         ssl_context: ssl.SSLContext | None = None,
         max_message: int = 1 << 20,
-        # diagnosis
+        pool: Pool | None = None,
+        # cost and diagnosis
+        budget: float | None = None,
+        checks: bool = True,
         record: str | os.PathLike[str] | None = None,
         # callbacks
         on_final: Callable[[Transcript], object] | None = None,
@@ -147,37 +171,33 @@ class Transcriber(Face):
         finally:
             # So that no error's traceback has a key among this frame's locals.
             api_key = access_token = None
-        wire = AudioFormat(
-            encoding_of(encoding).name, check_rate("sample_rate", sample_rate)
+        query = endpoints.manual_query(
+            model=model,
+            encoding=encoding,
+            sample_rate=sample_rate,
+            language=language,
+            keyterms=keyterms,
+            language_hints=language_hints,
+            min_volume=min_volume,
+            max_silence_duration_secs=max_silence_duration_secs,
+            extra_query=extra_query,
         )
-        settings = Settings(
-            account=endpoints.Account(
-                base_url=endpoints.find_base_url(base_url),
-                credential=secret,
-                version=endpoints.check_version(version),
-            ),
-            endpoint=endpoints.MANUAL,
-            query=endpoints.manual_query(
-                model=model,
-                encoding=encoding,
-                sample_rate=sample_rate,
-                language=language,
-                keyterms=keyterms,
-                language_hints=language_hints,
-                min_volume=min_volume,
-                max_silence_duration_secs=max_silence_duration_secs,
-                extra_query=extra_query,
-            ),
-            wire=wire,
+        settings = settings_of(
+            endpoints.MANUAL,
+            query,
+            secret,
+            encoding=encoding,
+            sample_rate=sample_rate,
+            base_url=base_url,
+            version=version,
             source=source,
-            pacing=Pacing(
-                chunk=chunk,
-                catch_up=catch_up,
-                silence_after=silence_after,
-                silence_limit=silence_limit,
-                keep_alive=keep_alive,
-            ),
+            channels=channels,
+            chunk=chunk,
+            catch_up=catch_up,
             max_buffer=max_buffer,
+            silence_after=silence_after,
+            silence_limit=silence_limit,
+            keep_alive=keep_alive,
             open_timeout=open_timeout,
             close_timeout=close_timeout,
             io_timeout=io_timeout,
@@ -185,17 +205,15 @@ class Transcriber(Face):
             proxy=proxy,
             ssl_context=ssl_context,
             max_message=max_message,
+            pool=pool,
+            budget=budget,
+            checks=checks,
             record=record,
+            endpointer=endpointer,
         )
-        super().__init__(settings)
-        for kind, handler in (
-            ("final", on_final),
-            ("partial", on_partial),
-            ("event", on_event),
-            ("error", on_error),
-        ):
-            if handler is not None:
-                self._handlers.add(kind, handler)
+        super().__init__(
+            settings, final=on_final, partial=on_partial, event=on_event, error=on_error
+        )
 
     def finalize(self) -> Future[str]:
         """End the utterance: ask for its text now.
@@ -220,6 +238,31 @@ class Transcriber(Face):
         """
         return self._stream.finalize()
 
+    def config(
+        self,
+        *,
+        keyterms: Sequence[str] | None = None,
+        language_hints: Sequence[str] | None = None,
+    ) -> None:
+        """Change what the service listens for, from the audio fed next on.
+
+        Args:
+            keyterms: Words to listen for, in place of those before; ``[]`` for
+                none, ``None`` (default) to leave them.
+            language_hints: Likewise.
+
+        Raises:
+            ConfigError: They break a rule. What the service has against them is a
+                finding and an ``error``; the session goes on.
+            ClosedError: After `close` or `abort`.
+            CartesiaSTTError: What the session ended with.
+
+        Threads: any.
+        """
+        self._stream.config(
+            endpoints.changes(keyterms=keyterms, language_hints=language_hints)
+        )
+
     def finals(self) -> Iterator[Transcript]:
         """Iterate over the final deltas, from the session's first on.
 
@@ -233,25 +276,27 @@ class Transcriber(Face):
 
         Threads: any; one iterator is for one thread.
         """
-        return iterate_finals(self._stream, self)
+        stream = self._stream
+        merge = Merger(len(stream.streams)).merge
+        return iterate_all(stream, lanes_of(stream.streams), self, merge)
 
     @property
     def text(self) -> str:
         """All final text so far, byte for byte as the service sent it."""
         stream = self._stream
         with stream.lock:
-            return stream.core.assembler.text
+            return text_of(stream.streams)
 
     @property
     def partial(self) -> str:
         """The provisional text behind `text`, which the next transcript replaces."""
         stream = self._stream
         with stream.lock:
-            return stream.core.assembler.partial
+            return partial_of(stream.streams)
 
     @property
     def transcript(self) -> Transcript:
         """Everything final so far as one `Transcript`, with all words."""
         stream = self._stream
         with stream.lock:
-            return stream.core.assembler.whole()
+            return transcript_of(stream.streams)

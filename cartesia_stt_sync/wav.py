@@ -83,8 +83,8 @@ class WavReader:
 
     Takes integers of 8 to 32 bits, floats of 16 to 64, mu-law and A-law, with any
     number of channels up to 64, plain or ``WAVE_FORMAT_EXTENSIBLE``, and RF64. A
-    file that was cut off gives what is there. The header is read by the
-    constructor.
+    file that was cut off gives what is there, and says what is `missing`. The header
+    is read by the constructor.
 
     Args:
         file: A path, or a binary file open for reading. It need not be seekable:
@@ -118,6 +118,7 @@ class WavReader:
         try:
             self.format, size = self._read_header()
             self._left = self._limit(size)
+            self._missing = self._promised(size) - (self._left or 0)
         except BaseException:
             self.close()
             raise
@@ -129,6 +130,15 @@ class WavReader:
     def duration(self) -> float | None:
         """Its length in seconds, or ``None`` where only its end will tell."""
         return None if self.frames is None else self.frames / self.format.sample_rate
+
+    @property
+    def missing(self) -> float:
+        """Seconds that the header promises and the file has not: it was cut off.
+
+        Of what is not seekable this is known once all has been read.
+        """
+        frames = max(self._missing, 0) // self.format.frame_bytes
+        return frames / self.format.sample_rate
 
     def blocks(self, seconds: float = _BLOCK) -> Iterator[bytes]:
         """Iterate over what has not been read yet, in whole frames.
@@ -146,6 +156,9 @@ class WavReader:
             whole = len(block) - len(block) % frame
             if whole:
                 yield block[:whole]
+            if len(block) < want and self._left is not None:
+                self._missing += self._left  # it has ended before its time
+                self._left = 0
             if len(block) < step:
                 return
 
@@ -264,14 +277,17 @@ class WavReader:
 
     def _known_size(self, size: int, riff_end: int) -> int | None:
         """The samples' bytes as declared; ``None`` where nobody knew when it was."""
-        endless = 1 << 62 if size > _UNSIGNED_32 else _STREAMED
-        if not self._seekable and size >= endless:
+        if not self._seekable and _is_endless(size):
             return None
         # Zero is left by a recorder that was killed, and by one that recorded
         # nothing; in the second case the file's size as a whole is right.
         if size == 0 and not self._position < riff_end < _STREAMED:
             return None
         return size
+
+    def _promised(self, size: int | None) -> int:
+        """How many bytes somebody meant there to be; 0: nobody did."""
+        return 0 if size is None or _is_endless(size) else size
 
     def _limit(self, size: int | None) -> int | None:
         """How many bytes can be read: what is declared, or less in a cut-off file."""
@@ -281,6 +297,11 @@ class WavReader:
         there: int = max(self._file.seek(0, os.SEEK_END) - here, 0)
         self._file.seek(here)
         return there if size is None else min(size, there)
+
+
+def _is_endless(size: int) -> bool:
+    """Whether a size is what stands there before anybody knows it."""
+    return size >= (1 << 62 if size > _UNSIGNED_32 else _STREAMED)
 
 
 def _stranger(magic: bytes) -> str | None:

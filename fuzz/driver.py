@@ -7,7 +7,8 @@ while one stands. `Model` says what must follow. Pure: time is a number.
 
 from __future__ import annotations
 
-from cartesia_stt_sync._outbox import Send, Wait
+from cartesia_stt_sync._outbox import Wait
+from cartesia_stt_sync._queue import Send
 from cartesia_stt_sync._session import Ours, State
 from cartesia_stt_sync.errors import (
     CartesiaSTTError,
@@ -24,8 +25,8 @@ from cartesia_stt_sync.events import (
     Transcript,
     Unknown,
     Word,
-    dump,
 )
+from cartesia_stt_sync.wire import dump
 
 from .choices import Choices
 from .looks import check_end
@@ -257,7 +258,7 @@ class Driver:
 
     def ask(self, a: int, b: int) -> None:
         """Ask where it is stuck, which must have an answer at any time."""
-        waiting = len(self.model.finalizes) - len(self.core.answers)
+        waiting = len(self.model.finalizes) - len(self.core.finalizes.answers)
         which = None if a % 4 == 0 or not waiting else b % waiting
         assert self.core.stuck(self.model.now, which).startswith("'")
         assert self.core.outbox.lag(self.model.now) >= 0

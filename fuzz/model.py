@@ -12,9 +12,10 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cartesia_stt_sync._outbox import Kind, Send, Wait
+from cartesia_stt_sync._outbox import Wait
+from cartesia_stt_sync._queue import Kind, Send
 from cartesia_stt_sync._session import State
-from cartesia_stt_sync.audio import AudioFormat
+from cartesia_stt_sync.audio import AudioFormat, Converter
 from cartesia_stt_sync.errors import ClosedError, ConnectionLost
 from cartesia_stt_sync.events import (
     Done,
@@ -47,6 +48,7 @@ class Model:
         self.options = options
         self.wire = AudioFormat(options.encoding, _RATE)
         self.width = self.wire.frame_bytes
+        self.converter = Converter(self.wire)
         self.core = make_core(options, self.wire)
         self.now = 100.0
         self.pace = Pace(options, _RATE * self.width)
@@ -87,7 +89,8 @@ class Model:
         closing = self.core.outbox.closing
         try:
             with self.move("feed"):
-                self.core.feed(data, muted=muted, now=self.now)
+                samples = self.converter.convert(data, muted=muted)
+                self.core.feed(samples, muted=muted, now=self.now)
         except ClosedError:
             assert closing
             return
@@ -103,7 +106,7 @@ class Model:
         closing = self.core.outbox.closing
         try:
             with self.move("finalize"):
-                self.core.finalize(self.now)
+                self.core.finalize(self.converter.flush(), self.now)
         except ClosedError:
             assert closing
             return
@@ -113,7 +116,8 @@ class Model:
     def close(self) -> None:
         """Queue the close."""
         with self.move("close"):
-            self.core.close(self.now)
+            partial = self.converter.pending_bytes
+            self.core.close(self.converter.flush(), partial, self.now)
 
     def step(self) -> Send | Wait | None:
         """Ask what to send now, and see that it is right."""
@@ -180,7 +184,7 @@ class Model:
 
     def take_in(self, event: Event, size: int = 0) -> None:
         """Have an event come."""
-        ended, told = self.core.session.ended, len(self.core.assembler.deltas)
+        ended, told = self.core.session.ended, len(self.core.speech.assembler.deltas)
         what = {Transcript: "transcript", Done: "done", ErrorEvent: "error"}
         with self.move(what.get(type(event), "event")):
             calls = self.core.take_in(event, self.now, size)
@@ -196,13 +200,15 @@ class Model:
             self.answered += 1
             self._answered()
         elif isinstance(event, FlushDone):
-            codes = [finding.code for finding in self.core.findings]
+            codes = [finding.code for finding in self.core.findings.all]
             assert "unasked-flush-done" in codes
 
     def _answered(self) -> None:
-        text = self.core.assembler.text
-        assert self.core.answers[-1] == text[self.told :], "another utterance's text"
-        assert len(self.core.answers) == self.answered
+        text = self.core.speech.assembler.text
+        assert self.core.finalizes.answers[-1] == text[self.told :], (
+            "another utterance's text"
+        )
+        assert len(self.core.finalizes.answers) == self.answered
         self.told = len(text)
 
     def _final(self, event: Transcript, told: int, *, full: bool) -> None:
@@ -212,7 +218,7 @@ class Model:
         if event.duration is not None or event.words:
             self.perhaps = max(self.perhaps, self.at)
         self.texts.append(event.text)
-        (delta,) = self.core.assembler.deltas[told:]
+        (delta,) = self.core.speech.assembler.deltas[told:]
         assert event.text.endswith(delta.text), "words that nobody sent"
         assert self.repeats or event.text == delta.text, "text was cut"
         for word in delta.words or ():
@@ -228,7 +234,7 @@ class Model:
         """Have the server close it."""
         before = self.state
         with self.move("server_closed"), self._rewound():
-            self.core.server_closed(code, "")
+            self.core.server_closed(code, "", self.now)
         if code == 1000 and before in (_O, _D, _C):
             assert self.state is (_END if before is _C else _BAD)
 
@@ -249,7 +255,7 @@ class Model:
         kept = self.at - most + (self.largest if most < self.at else 0)
         assert at <= max(known, kept), "unanswered audio is lost"
         if at > known:
-            codes = [finding.code for finding in self.core.findings]
+            codes = [finding.code for finding in self.core.findings.all]
             assert "replay-overflow" in codes, "lost without a word"
         self.repeats = self.repeats or at < self.at
         self.at, self.sent = at, self.answered

@@ -14,7 +14,7 @@ from cartesia_stt_sync._outbox import Outbox
 from cartesia_stt_sync._pacing import Pacing
 from cartesia_stt_sync._session import State
 from cartesia_stt_sync._stages import Meters
-from cartesia_stt_sync.audio import AudioFormat, Converter
+from cartesia_stt_sync.audio import AudioFormat
 
 __all__ = ["MOVES", "Options", "make_core"]
 
@@ -78,7 +78,6 @@ def make_core(options: Options, wire: AudioFormat) -> Core:
     most = policy.max_replay if policy else 0.0
     meters = Meters()
     return Core(
-        converter=Converter(wire),
         outbox=Outbox(wire, pacing, meters=meters, max_replay=most),
         meters=meters,
         attempts=Attempts(policy, lambda: 1.0),

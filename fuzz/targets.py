@@ -28,17 +28,23 @@ from cartesia_stt_sync._news import calls_for, server_error
 from cartesia_stt_sync._refusal import refusal
 from cartesia_stt_sync.errors import ConnectError, ProtocolError
 from cartesia_stt_sync.events import (
+    Connected,
     Done,
     ErrorEvent,
     Event,
     FlushDone,
+    Language,
     Malformed,
     Transcript,
+    TurnEagerEnd,
+    TurnEnd,
+    TurnResume,
+    TurnStart,
+    TurnUpdate,
     Unknown,
     Word,
-    dump,
-    parse,
 )
+from cartesia_stt_sync.wire import dump, parse
 
 from .choices import Choices
 from .session import check_session
@@ -137,6 +143,20 @@ def _is_excerpt(value: object) -> bool:
     return type(value) is str and len(value) <= _EXCERPT
 
 
+def _are_languages(value: object) -> bool:
+    return value is None or (
+        type(value) is tuple
+        and all(
+            type(one) is Language
+            and type(one.language) is str
+            and _is_seconds(one.confidence)
+            for one in value
+        )
+    )
+
+
+_TURN = {"turn_id": _optional(str), "languages": _are_languages}
+
 _SHAPES: dict[type[Event], dict[str, Callable[[object], bool]]] = {
     Transcript: {
         "text": _is_text,
@@ -147,6 +167,12 @@ _SHAPES: dict[type[Event], dict[str, Callable[[object], bool]]] = {
     },
     FlushDone: {},
     Done: {},
+    Connected: {},
+    TurnStart: _TURN,
+    TurnUpdate: _TURN | {"transcript": _is_text},
+    TurnEagerEnd: _TURN | {"transcript": _is_text},
+    TurnResume: _TURN,
+    TurnEnd: _TURN | {"transcript": _is_text},
     ErrorEvent: {
         "message": lambda value: type(value) is str and value != "",
         "title": _optional(str),

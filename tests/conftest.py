@@ -5,16 +5,56 @@ from __future__ import annotations
 import gc
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import attrs
 import pytest
 import trustme
 
+from .pooled import install, uninstall
+
 GRACE = 5.0
 """Seconds in which a thread that was told to end has to."""
 
 _FIGURES = pytest.StashKey[list[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """A second way to run every test of the threads."""
+    parser.addoption(
+        "--pooled",
+        action="store_true",
+        help="give each transcriber a Pool; leave tests of the pair out",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say what marks mean."""
+    config.addinivalue_line("markers", "pair: about the thread pair itself")
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Leave out what is not about a pool."""
+    if config.getoption("--pooled"):
+        left_out = [item for item in items if item.get_closest_marker("pair")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.fixture
+def pooled(request: pytest.FixtureRequest) -> bool:
+    """Whether each transcriber has a pool."""
+    return bool(request.config.getoption("--pooled"))
+
+
+@pytest.fixture(autouse=True)
+def _in_a_pool(pooled: bool) -> Iterator[None]:
+    if pooled:
+        install()
+    yield
+    uninstall()
 
 
 @attrs.frozen
@@ -46,6 +86,22 @@ def pytest_collection_finish() -> None:
     """Keep what was imported out of the collections below: there are thousands."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
+    """Keep what a module's tests have imported out of them, too.
+
+    Between two modules, where nothing is under way, and all that the last test left
+    has been looked for.
+    """
+    result = yield
+    if nextitem is None or nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
+    return result
 
 
 def pytest_terminal_summary(

@@ -6,17 +6,23 @@ only so that a broken test fails and does not hang.
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
-from cartesia_stt_sync import Transcriber
-from cartesia_stt_sync._clock import Clock
+from cartesia_stt_sync import Transcriber, TurnTranscriber
+from cartesia_stt_sync._clock import Bell, Clock
+from cartesia_stt_sync._member import Member
+from cartesia_stt_sync._pair import ThreadPair
+from cartesia_stt_sync._sending import Stage
 from cartesia_stt_sync._settings import Settings
 from cartesia_stt_sync._transport import ServerClosed
 from cartesia_stt_sync.errors import ConnectionLost
-from cartesia_stt_sync.events import Done, Event, FlushDone, Transcript, dump
+from cartesia_stt_sync.events import Done, Event, FlushDone, Transcript
+from cartesia_stt_sync.wire import dump
 
 LIMIT = 10.0
 """Seconds after which a hand-off that does not come fails the test."""
@@ -27,18 +33,23 @@ class FakeClock(Clock):
 
     def __init__(self) -> None:
         self._now = 1000.0
-        self._conditions: set[threading.Condition] = set()
+        self._watched: list[tuple[threading.Lock, list[Callable[[], None]]]] = []
         self._waiting: set[str] = set()
         self._arrived = threading.Condition()
 
     def now(self) -> float:
         return self._now
 
-    def watch(self, condition: threading.Condition) -> None:
-        """Wake those who wait on this condition whenever the time moves."""
-        self._conditions.add(condition)
+    def watch(self, lock: threading.Lock, *rings: Callable[[], None]) -> None:
+        """Wake those who wait behind this lock whenever the time moves.
 
-    def wait(self, condition: threading.Condition, seconds: float | None) -> None:
+        Of several locks, in the order in which they are taken.
+        """
+        self._watched.append((lock, list(rings)))
+
+    def wait(
+        self, condition: threading.Condition | Bell, seconds: float | None
+    ) -> None:
         if seconds is not None and seconds <= 0:
             return
         name = threading.current_thread().name
@@ -52,14 +63,18 @@ class FakeClock(Clock):
 
     def advance(self, seconds: float) -> None:
         """Move the time; whoever it concerns wakes up."""
-        for condition in self._conditions:
-            # Under the lock, so that nobody computes with the old time and then
+        with ExitStack() as locks:
+            # Under the locks, so that nobody computes with the old time and then
             # waits from the new one.
-            with condition, self._arrived:
-                # A nanosecond more, because a sum of tenths is not exact.
-                self._now += seconds + 1e-9
-                self._waiting.clear()
-                condition.notify_all()
+            for lock, _ in self._watched:
+                locks.enter_context(lock)
+            locks.enter_context(self._arrived)
+            # A nanosecond more, because a sum of tenths is not exact.
+            self._now += seconds + 1e-9
+            self._waiting.clear()
+            for _, rings in self._watched:
+                for ring in rings:
+                    ring()
 
     def until_waiting(self, part_of_name: str) -> None:
         """Return once a thread of such a name waits for the time, or a change."""
@@ -90,6 +105,11 @@ class FakeTransport:
         self.opened = self.aborted = self.closed = False
         self._incoming: deque[bytes | ServerClosed | Exception] = deque()
         self._changed = threading.Condition()
+        self._owed: list[bytes | str] = []
+        # For who watches a descriptor: a byte lies in it while there is something to
+        # read, and none has room while the server is stuck.
+        self._near: socket.socket | None = None
+        self._far: socket.socket | None = None
 
     def open(self) -> str | None:
         self.opened = True
@@ -118,13 +138,106 @@ class FakeTransport:
             raise message
         return message
 
+    def fileno(self) -> int:
+        with self._changed:
+            if self.closed:
+                return -1
+            if self._near is None or self._far is None:
+                self._near, self._far = socket.socketpair()
+                self._near.setblocking(False)
+                self._signal()
+            return self._near.fileno()
+
+    def _signal(self) -> None:
+        """Show on the descriptor how things stand."""
+        if self._near is None or self._far is None:
+            return
+        if self.aborted:
+            self._far.shutdown(socket.SHUT_RDWR)
+        elif self._incoming:
+            self._far.send(b"!")
+
+    def begin(self, data: bytes | str) -> bool:
+        with self._changed:
+            if self.aborted or self.broken is not None:
+                raise self.broken or ConnectionLost("aborted")
+            if self.stuck:
+                self._owed.append(data)
+                self._fill()
+                return False
+        self.send(data)
+        return True
+
+    def _fill(self) -> None:
+        """Leave no room to write, so that nobody is told that there is."""
+        self.fileno()
+        assert self._near is not None
+        try:
+            while True:
+                self._near.send(bytes(65536))
+        except BlockingIOError:
+            return
+
+    def unstick(self) -> None:
+        """Let the server read again."""
+        assert self._far is not None
+        self.stuck = False
+        self._far.setblocking(False)
+        try:
+            while self._far.recv(65536):
+                pass
+        except BlockingIOError:
+            pass
+        with self._changed:
+            self._changed.notify_all()
+
+    def finish(self) -> None:
+        with self._changed:
+            while self.stuck and not self.aborted:
+                assert self._changed.wait(LIMIT)
+        self.flush()
+
+    def flush(self) -> bool:
+        with self._changed:
+            if self.aborted:
+                raise ConnectionLost("aborted")
+            if self.stuck:
+                return False
+            owed, self._owed = self._owed, []
+        for data in owed:
+            self.send(data)
+        return True
+
+    def take(self) -> list[Any]:
+        with self._changed:
+            assert self._near is not None
+            try:
+                self._near.recv(65536)
+            except BlockingIOError:
+                pass
+            taken: list[Any] = []
+            while self._incoming:
+                taken.append(self._incoming.popleft())
+                if not isinstance(taken[-1], bytes):
+                    return taken
+            if self.aborted:
+                taken.append(ConnectionLost("aborted"))
+            return taken
+
     def abort(self) -> None:
         with self._changed:
-            self.aborted = True
+            if not self.aborted:
+                self.aborted = True
+                self._signal()
             self._changed.notify_all()
 
     def close(self) -> None:
         self.abort()
+        with self._changed:
+            for end in (self._near, self._far):
+                if end is not None:
+                    end.close()
+            self._near = self._far = None
         self.closed = True
 
     # The test's side
@@ -136,6 +249,8 @@ class FakeTransport:
                 self._incoming.append(
                     dump(message).encode() if isinstance(message, Event) else message
                 )
+            if not self.aborted:
+                self._signal()
             self._changed.notify_all()
 
     def until_sent(self, count: int) -> list[bytes | str]:
@@ -175,16 +290,22 @@ class Rig:
 
     Args:
         transports: What the transcriber connects to, one after the other.
+        face: Which transcriber it is.
         options: The transcriber's own.
     """
 
-    def __init__(self, *transports: FakeTransport, **options: Any) -> None:
+    def __init__(
+        self,
+        *transports: FakeTransport,
+        face: type[Transcriber] | type[TurnTranscriber] = Transcriber,
+        **options: Any,
+    ) -> None:
         self.clock = FakeClock()
         self.transports = list(transports) or [FakeTransport()]
         self._next = iter(self.transports)
         rig = self
 
-        class Rigged(Transcriber):
+        class Rigged(face):  # type: ignore[misc,valid-type]  # either of two
             _clock = rig.clock
             _jitter = staticmethod(lambda: 1.0)
 
@@ -192,8 +313,14 @@ class Rig:
             def _make_transport(settings: Settings) -> FakeTransport:
                 return next(rig._next)
 
-        self.t = Rigged(**{"api_key": "sk_test", **options})
-        self.clock.watch(self.t._stream.changed)
+        self.t: Transcriber = Rigged(**{"api_key": "sk_test", **options})
+        stream = self.t._stream
+        self._drivers = [one.driver for one in stream.streams]
+        bells = [d._bell.notify for d in self._drivers if isinstance(d, ThreadPair)]
+        self.clock.watch(stream.lock, stream.changed.notify_all, *bells)
+        for pool in {d._pool for d in self._drivers if isinstance(d, Member)}:
+            pool._clock = self.clock
+            self.clock.watch(pool._lock, pool._changed.notify_all)
 
     @property
     def wire(self) -> FakeTransport:
@@ -205,6 +332,21 @@ class Rig:
         # Woken first: it may be waiting still for what has changed already.
         self.clock.advance(0)
         self.clock.until_waiting("-sender")
+
+    def until_retrying(self) -> None:
+        """Return once a lost connection is to be made anew when time moves."""
+        driver = self._drivers[0]
+        if not isinstance(driver, Member):
+            self.clock.until_waiting("-receiver")
+            return
+        changed = self.t._stream.changed
+
+        def waits() -> bool:
+            due = driver._by is not None and driver._by <= self.clock.now()
+            return driver._stage is Stage.WAITING and not due
+
+        with changed:
+            assert changed.wait_for(waits, LIMIT)
 
     def play(self, seconds: float, step: float = 0.1) -> None:
         """Let time pass, in steps that the sender keeps up with."""

@@ -1,7 +1,7 @@
 """Programs in a process of their own, for what a process may do around the threads.
 
 Runs code, reads what it prints, and hands off on the lines. Decides nothing about
-what is right; imports nothing of the library, which only the programs do.
+what is right; uses nothing of the library, which only the programs do.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import textwrap
 import threading
 from pathlib import Path
 from types import TracebackType
+
+from .pooled import as_program
 
 ROOT = Path(__file__).parent.parent
 
@@ -45,11 +47,12 @@ class Program:
         arguments: tuple[str, ...] = (),
         environment: dict[str, str] | None = None,
     ) -> None:
-        what = ["-c", textwrap.dedent(code)]
+        code = as_program(textwrap.dedent(code))
+        what = ["-c", code]
         if module is not None:
             what = ["-m", module]
         elif file is not None:
-            file.write_text(textwrap.dedent(code))
+            file.write_text(code)
             what = [str(file)]
         # A file and not a pipe: nobody reads it while the program runs.
         self._errors = tempfile.TemporaryFile("w+")  # closed by exit

@@ -28,10 +28,11 @@ import attrs
 
 from cartesia_stt_sync import Transcriber
 from cartesia_stt_sync._frames import TEXT, FrameReader
-from cartesia_stt_sync._outbox import Kind, Send
+from cartesia_stt_sync._queue import Kind, Send
 from cartesia_stt_sync.errors import ConnectionLost
-from cartesia_stt_sync.events import Done, Event, dump, parse
+from cartesia_stt_sync.events import Done, Event
 from cartesia_stt_sync.server import LocalServer
+from cartesia_stt_sync.wire import dump, parse
 
 from .hearing import LENGTH, RATE, Hearer, spoken, written
 from .test_core import Rig
@@ -143,7 +144,7 @@ def hour(seconds: int = 3600, losses: int = 5) -> Hour:
                 said_by = start + core.outbox.source_bytes / 2 / RATE
                 result.late[-1].append(rig.now - said_by)
             wire.take(step)
-        core.answers.clear()
+        core.finalizes.answers.clear()
         if lost_at and word >= lost_at[0]:
             lost_at.pop(0)
             core.lost(ConnectionLost("gone"))
@@ -160,7 +161,7 @@ def hour(seconds: int = 3600, losses: int = 5) -> Hour:
         for send in rig.sent:
             wire.take(send)
         rig.sent.clear()
-    result.text, result.expected = core.assembler.text, written(words)
+    result.text, result.expected = core.speech.assembler.text, written(words)
     result.seconds = time.perf_counter() - began
     return result
 
@@ -174,7 +175,7 @@ def held(rig: Rig) -> int:
         + sum(len(sent.data) for sent in log)
         + 100 * len(log)
         + 100 * len(box.timeline._starts)
-        + 8 * len(rig.core._seam._said)
+        + 8 * len(rig.core.speech._seam._said)
     )
 
 

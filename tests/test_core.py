@@ -9,8 +9,9 @@ import pytest
 
 from cartesia_stt_sync._backoff import Attempts, Reconnect
 from cartesia_stt_sync._core import Core
-from cartesia_stt_sync._outbox import Kind, Outbox, Send, Wait
+from cartesia_stt_sync._outbox import Outbox, Wait
 from cartesia_stt_sync._pacing import Pacing
+from cartesia_stt_sync._queue import Kind, Send
 from cartesia_stt_sync._session import Ours, State
 from cartesia_stt_sync._stages import Meters
 from cartesia_stt_sync.audio import AudioFormat, Converter
@@ -68,16 +69,21 @@ class Rig:
         reconnect: Reconnect | None = Reconnect(),
         close_timeout: float | None = 10.0,
         source: AudioFormat | None = None,
+        budget: float | None = None,
         **limits: Any,
     ) -> None:
         wire = AudioFormat("pcm_s16le", 16000)
         max_replay = reconnect.max_replay if reconnect else 0.0
         off = {"chunk": CHUNK, "silence_after": None, "keep_alive": None}
         meters = Meters()
+        self.converter = Converter(wire, source)
         self.core = Core(
-            converter=Converter(wire, source),
             outbox=Outbox(
-                wire, Pacing(**off | limits), meters=meters, max_replay=max_replay
+                wire,
+                Pacing(**off | limits),
+                meters=meters,
+                max_replay=max_replay,
+                budget=budget,
             ),
             meters=meters,
             attempts=Attempts(reconnect, lambda: 1.0),
@@ -97,15 +103,16 @@ class Rig:
 
     def feed(self, audio: Any, *, muted: bool = False) -> None:
         """Queue audio now."""
-        self.core.feed(audio, muted=muted, now=self.now)
+        data = self.converter.convert(audio, muted=muted)
+        self.core.feed(data, muted=muted, now=self.now)
 
     def finalize(self) -> None:
         """Queue a finalize now."""
-        self.core.finalize(self.now)
+        self.core.finalize(self.converter.flush(), self.now)
 
     def close(self) -> None:
         """Close now."""
-        self.core.close(self.now)
+        self.core.close(self.converter.flush(), self.converter.pending_bytes, self.now)
 
     def run(self, seconds: float = 0.0) -> Wait | None:
         """Send all that goes within so many seconds."""
@@ -131,8 +138,8 @@ class Rig:
 
     def answers(self) -> list[str | CartesiaSTTError]:
         """The answers since the last time."""
-        taken = list(self.core.answers)
-        self.core.answers.clear()
+        taken = list(self.core.finalizes.answers)
+        self.core.finalizes.answers.clear()
         return taken
 
     def state(self) -> State:
@@ -141,7 +148,7 @@ class Rig:
 
     def codes(self) -> list[str]:
         """The codes of all findings."""
-        return [finding.code for finding in self.core.findings]
+        return [finding.code for finding in self.core.findings.all]
 
 
 def lost(code: int = 1006) -> ConnectionLost:
@@ -173,7 +180,7 @@ class TestFinalize:
         assert rig.answers() == ["one and", ""]
         rig.hear(partial(" tw"), final(" two"), FlushDone())
         assert rig.answers() == [" two"]
-        assert rig.core.assembler.text == "one and two"
+        assert rig.core.speech.assembler.text == "one and two"
 
     def test_unprompted_finals(self) -> None:
         """Finals that nobody asked for belong to the utterance under way."""
@@ -194,7 +201,7 @@ class TestFinalize:
         rig.run()
         rig.hear(final(" next"), FlushDone())
         assert rig.answers() == ["", "late next"]
-        assert rig.core.assembler.text == "late next"
+        assert rig.core.speech.assembler.text == "late next"
 
     def test_unasked(self) -> None:
         """A flush_done that nobody asked for is a finding, once, and answers nobody."""
@@ -268,7 +275,7 @@ class TestCloseAndDone:
         rig.hear(Done())
         events = rig.core.counters.events
         assert rig.core.take_in(final("late"), rig.now) == []
-        assert rig.core.assembler.text == ""
+        assert rig.core.speech.assembler.text == ""
         assert rig.core.counters.events == events
 
     def test_unanswered_finalizes(self) -> None:
@@ -286,7 +293,7 @@ class TestCloseAndDone:
         rig.finalize()
         closing(rig)
         rig.hear(final("rest"))
-        rig.core.server_closed(1000, "bye")
+        rig.core.server_closed(1000, "bye", rig.now)
         assert rig.state() is State.CLOSED
         assert rig.core.error is None
         assert rig.answers() == ["rest"]
@@ -298,7 +305,7 @@ class TestCloseAndDone:
         """The close frame that follows done is kept for the farewell, no more."""
         rig = closing(Rig())
         rig.hear(Done())
-        rig.core.server_closed(1000, "bye")
+        rig.core.server_closed(1000, "bye", rig.now)
         assert rig.codes() == []
         assert rig.core.farewell() == [("close", Closed(code=1000, reason="bye"))]
 
@@ -318,7 +325,7 @@ class TestCloseAndDone:
         assert error.close_code == 1000
         assert "before close was sent" in str(error)
         assert rig.answers() == [error]
-        assert rig.core.assembler.text == "a"
+        assert rig.core.speech.assembler.text == "a"
         assert not rig.core.drained
 
     @pytest.mark.parametrize("draining", [False, True])
@@ -330,7 +337,7 @@ class TestCloseAndDone:
         if draining:
             rig.close()
         rig.run()
-        rig.core.server_closed(1000, "idle")
+        rig.core.server_closed(1000, "idle", rig.now)
         assert rig.state() is State.FAILED
         error = rig.core.error
         assert isinstance(error, ConnectionLost)
@@ -428,7 +435,7 @@ class TestDrainTimeout:
             "end may be missing"
         )
         assert rig.answers() == [error]
-        assert rig.core.assembler.text == "so far"
+        assert rig.core.speech.assembler.text == "so far"
 
     def test_counts_from_close_on_the_wire(self) -> None:
         """Audio that is still to be sent does not count."""
@@ -677,7 +684,7 @@ class TestErrors:
         rig.core.abort()
         rig.close()
         rig.core.lost(lost())
-        rig.core.server_closed(1000, "")
+        rig.core.server_closed(1000, "", rig.now)
         rig.hear(ErrorEvent(message="third"))
         assert str(rig.core.error) == "first"
         assert rig.state() is State.FAILED
@@ -708,7 +715,7 @@ class TestErrors:
         ways: dict[str, Callable[[], object]] = {
             "fail": lambda: core.fail(ProtocolError("x")),
             "lost": lambda: core.lost(lost()),
-            "server_closed": lambda: core.server_closed(1011, ""),
+            "server_closed": lambda: core.server_closed(1011, "", rig.now),
             "abort": core.abort,
             "error": lambda: rig.hear(ErrorEvent(message="x")),
         }
@@ -716,7 +723,7 @@ class TestErrors:
         answers = rig.answers()
         assert len(answers) == 2
         assert all(isinstance(answer, CartesiaSTTError) for answer in answers)
-        assert core.assembler.text == "kept"
+        assert core.speech.assembler.text == "kept"
         core.fail(ProtocolError("again"))
         assert rig.answers() == []
 
@@ -858,8 +865,8 @@ class TestLoss:
         rig.run(2.0)
         rig.core.lost(lost())
         rig.core.lost(lost())
-        rig.core.server_closed(1011, "")
-        rig.core.server_closed(1000, "")
+        rig.core.server_closed(1011, "", rig.now)
+        rig.core.server_closed(1000, "", rig.now)
         assert rig.state() is State.CONNECTING
         assert rig.core.counters.replayed == 1.0
 
@@ -867,14 +874,14 @@ class TestLoss:
     def test_close_codes_worth_it(self, code: int) -> None:
         """The server's close frame with a passing trouble leads to another try."""
         rig = Rig()
-        rig.core.server_closed(code, "restart")
+        rig.core.server_closed(code, "restart", rig.now)
         assert rig.state() is State.CONNECTING
 
     @pytest.mark.parametrize("code", [1002, 1008, 1009, 4000])
     def test_close_codes_not_worth_it(self, code: int) -> None:
         """With any other it is the end."""
         rig = Rig()
-        rig.core.server_closed(code, "")
+        rig.core.server_closed(code, "", rig.now)
         assert rig.state() is State.FAILED
         error = rig.core.error
         assert isinstance(error, ConnectionLost)
@@ -935,7 +942,7 @@ class TestLoss:
         rig.run(2.0)
         rig.core.lost(lost())
         assert rig.codes() == ["replay-overflow"]
-        assert rig.core.findings[0].message.startswith("0.8 s of audio")
+        assert rig.core.findings.all[0].message.startswith("0.8 s of audio")
 
     def test_no_overflow(self) -> None:
         """Audio that was answered before the loss is none of it."""
@@ -1004,9 +1011,9 @@ class TestSeam:
         rig.hear(final("One two"), final(" three"))
         self.lose(rig, 1.0)
         rig.hear(partial("one two three f"))
-        assert rig.core.assembler.partial == " f"
+        assert rig.core.speech.assembler.partial == " f"
         rig.hear(final("one two three four"), FlushDone(), final(" one"))
-        assert rig.core.assembler.text == "One two three four one"
+        assert rig.core.speech.assembler.text == "One two three four one"
         assert rig.answers() == ["One two three four"]
         assert not rig.codes()
 
@@ -1033,7 +1040,7 @@ class TestSeam:
         rig.hear(final("one"))
         self.lose(rig, 1.0)
         rig.hear(final("one two three"))
-        assert rig.core.assembler.text == "one two three"
+        assert rig.core.speech.assembler.text == "one two three"
 
     def test_heard_otherwise(self) -> None:
         """Other words are kept, and a finding says that they may be a repeat."""
@@ -1043,7 +1050,7 @@ class TestSeam:
         rig.hear(final("one two three"))
         self.lose(rig, 1.0)
         rig.hear(final(" red green blue"))
-        assert rig.core.assembler.text == "one two three red green blue"
+        assert rig.core.speech.assembler.text == "one two three red green blue"
         assert rig.codes() == ["replay-differs"]
 
     def test_nothing_sent_again(self) -> None:
@@ -1057,7 +1064,7 @@ class TestSeam:
         rig.feed(SECOND)
         rig.run(1.0)
         rig.hear(final("yes"))
-        assert rig.core.assembler.text == "yesyes"
+        assert rig.core.speech.assembler.text == "yesyes"
 
 
 class TestEvents:
@@ -1115,18 +1122,18 @@ class TestEvents:
         kinds = [kind for kind, _ in rig.calls]
         assert kinds == ["finding", "flush_done", "event", "flush_done", "event"]
         assert isinstance(rig.calls[0][1], Finding)
-        assert rig.core.untold() == []
-        assert len(rig.core.findings) == 1
+        assert rig.core.findings.untold() == []
+        assert len(rig.core.findings.all) == 1
 
     def test_findings_once(self) -> None:
         """Of each code the first finding is kept."""
         rig = Rig()
         for advice in ("a", "b"):
-            rig.core.note(Finding("x", "X.", advice))
-        rig.core.note(Finding("y", "Y.", "c"))
-        assert [finding.advice for finding in rig.core.findings] == ["a", "c"]
-        assert [kind for kind, _ in rig.core.untold()] == ["finding"] * 2
-        assert rig.core.untold() == []
+            rig.core.findings.note(Finding("x", "X.", advice))
+        rig.core.findings.note(Finding("y", "Y.", "c"))
+        assert [finding.advice for finding in rig.core.findings.all] == ["a", "c"]
+        assert [kind for kind, _ in rig.core.findings.untold()] == ["finding"] * 2
+        assert rig.core.findings.untold() == []
 
     def test_malformed(self) -> None:
         """A message that is none is counted, and harms nothing."""
@@ -1134,7 +1141,7 @@ class TestEvents:
         rig.hear(Malformed(reason="x", data="y"), final("a"))
         assert rig.core.counters.malformed == 1
         assert rig.core.counters.events == 2
-        assert rig.core.assembler.text == "a"
+        assert rig.core.speech.assembler.text == "a"
 
     def test_text_without_end(self) -> None:
         """More than anybody could have said ends the session; what came is kept."""
@@ -1149,7 +1156,7 @@ class TestEvents:
         assert "more than 8,404,992 bytes of final transcripts for 1.0 s" in str(
             rig.core.error
         )
-        assert rig.core.assembler.text == "x" * 8
+        assert rig.core.speech.assembler.text == "x" * 8
 
     def test_much_text(self) -> None:
         """A fast speaker's day is far from that; provisional text is not kept."""
@@ -1187,12 +1194,12 @@ class TestEvents:
             language="en",
         )
         assert rig.calls[0] == ("transcript", told)
-        assert rig.core.assembler.deltas == [told]
+        assert rig.core.speech.assembler.deltas == [told]
         rig.core.lost(lost())
         rig.core.connected(None, rig.now)
         rig.run(1.0)
         rig.hear(final("c", words=(Word("c", 0.0, 0.25),)))
-        assert rig.core.assembler.deltas[-1].words == (Word("c", 1.75, 2.0),)
+        assert rig.core.speech.assembler.deltas[-1].words == (Word("c", 1.75, 2.0),)
 
     @pytest.mark.parametrize("text", ["", " ", "\n"])
     def test_provisional_text_of_blanks(self, text: str) -> None:
@@ -1292,3 +1299,22 @@ class TestFeeding:
         rig.feed(SECOND)
         assert rig.core.step(rig.now) == Send(Kind.AUDIO, SECOND[:4000])
         assert rig.core.step(rig.now) == Wait(rig.now + CHUNK)
+
+
+class TestBudget:
+    """A session that may cost so much and no more."""
+
+    def test_a_clean_end(self) -> None:
+        """It ends as by close: what was sent is heard, who waits gets an answer."""
+        rig = Rig(budget=0.5)
+        rig.feed(SECOND)
+        rig.finalize()
+        rig.run(2.0)
+        assert rig.kinds() == ["audio"] * 4 + ["finalize", "close"]
+        assert rig.core.session.state is State.CLOSING
+        rig.hear(final("half"), FlushDone(), Done())
+        assert rig.core.drained
+        assert rig.answers() == ["half"]
+        [found] = rig.core.findings.all
+        assert found.code == "budget-spent"
+        assert "0.5 s of audio that waited were not sent" in found.message

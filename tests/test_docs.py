@@ -11,6 +11,8 @@ import pytest
 
 from cartesia_stt_sync.server.rules import HANDSHAKE, STREAM
 
+from .noises import RATES, WIRE, corpus
+
 ROOT = Path(__file__).parent.parent
 PAGES = ["reliability.rst", "security.rst"]
 NAMED = re.compile(r"``((?:tests|fuzz)/[\w/]+\.py)(?:::([\w:]+))?``")
@@ -59,3 +61,28 @@ def test_every_promise_has_one() -> None:
     """Both pages name tests, and not just a few."""
     for page in PAGES:
         assert len([None for p, _, _ in named() if p == page]) >= 15
+
+
+def finding_codes() -> set[str]:
+    """Every code that the package gives a finding."""
+    found = set()
+    for path in (ROOT / "cartesia_stt_sync").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Finding":
+                found.add(ast.literal_eval(node.args[0]))
+    return found
+
+
+def test_every_finding_is_on_its_page() -> None:
+    """Each code that there is has a row, and no row is of one that is not."""
+    page = (ROOT / "docs" / "findings.rst").read_text()
+    rows = re.findall(r"^   \* - ``([\w-]+)``$", page, re.MULTILINE)
+    assert len(rows) == len(set(rows)) > 25
+    assert set(rows) == finding_codes()
+
+
+def test_the_corpus_is_as_large_as_the_page_says() -> None:
+    """Its number of streams follows from the noises, and is not forgotten."""
+    page = (ROOT / "docs" / "findings.rst").read_text()
+    streams = sum(len(list(corpus(rate))) * len(WIRE) for rate in RATES)
+    assert f"{streams:,} streams" in page

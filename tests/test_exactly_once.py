@@ -7,7 +7,7 @@ import random
 import pytest
 
 from cartesia_stt_sync._backoff import Reconnect
-from cartesia_stt_sync._outbox import Kind
+from cartesia_stt_sync._queue import Kind
 from cartesia_stt_sync.errors import ConnectionLost
 from cartesia_stt_sync.events import Done, Event
 
@@ -123,7 +123,7 @@ def check(call: Call, placed: str, told: object) -> None:
     """Look at what a call has left."""
     core = call.rig.core
     assert core.error is None, told
-    assert core.assembler.text == written(call.said), told
+    assert core.speech.assembler.text == written(call.said), told
     answers = call.rig.answers()
     assert len(answers) == call.finalizes, told
     utterances = "".join(answer for answer in answers if isinstance(answer, str))
@@ -131,6 +131,8 @@ def check(call: Call, placed: str, told: object) -> None:
     assert not call.rig.codes(), told
     if placed in ("words", "both"):
         # On the one time line of what was fed, whatever was sent in between.
-        words = [word for delta in core.assembler.deltas for word in delta.words or ()]
+        words = [
+            word for delta in core.speech.assembler.deltas for word in delta.words or ()
+        ]
         times = [(round(word.start, 6), round(word.end, 6)) for word in words]
         assert times == [(n / 4, (n + 1) / 4) for n in range(call.said)], told

@@ -35,7 +35,8 @@ from cartesia_stt_sync import (
     ServerError,
     Transcriber,
 )
-from cartesia_stt_sync.events import Done, Event, Transcript, dump
+from cartesia_stt_sync.events import Done, Event, Transcript
+from cartesia_stt_sync.wire import dump
 
 from .hearing import Hearer, spoken, written
 from .peer import Connection, Handler, Peer

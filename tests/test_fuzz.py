@@ -19,12 +19,14 @@ from hypothesis import strategies as st
 
 from cartesia_stt_sync._core import Core
 from cartesia_stt_sync._frames import FrameReader
-from cartesia_stt_sync._outbox import Kind, Outbox, Send, Wait
+from cartesia_stt_sync._outbox import Outbox, Wait
 from cartesia_stt_sync._pacing import Filler, Schedule
+from cartesia_stt_sync._queue import Kind, Send
 from cartesia_stt_sync._unanswered import Unanswered
-from cartesia_stt_sync.events import Event, Malformed, Transcript, parse
+from cartesia_stt_sync.events import Event, Malformed, Transcript
 from cartesia_stt_sync.transcript import Assembler
 from cartesia_stt_sync.wav import WavReader
+from cartesia_stt_sync.wire import parse
 from fuzz import run
 from fuzz.choices import Choices
 from fuzz.session import OPERATIONS, SETTINGS
@@ -265,14 +267,15 @@ def hush(self: Filler, now: float) -> None:
     self._next = now + self._chunk
 
 
-def finalize_first(self: Outbox, now: float) -> Send | Wait:
+def finalize_first(self: Outbox, now: float, early: float = 0.0) -> Send | Wait:
     """An outbox whose finalize overtakes the audio."""
-    first = self._runs[0]
-    if first.command is Kind.FINALIZE:
-        self._runs.popleft()
-        self._runs[0].pieces.extendleft(reversed(first.pieces))
-        self._runs[0].size += first.size
-        return self._send_command(Kind.FINALIZE)
+    first = self._queue.front
+    if first.command is not None and first.command.kind is Kind.FINALIZE:
+        self._queue.take_command()
+        self._queue.front.pieces.extendleft(reversed(first.pieces))
+        self._queue.front.size += first.size
+        self._note_command(first.command)
+        return first.command
     return ORIGINAL_POLL(self, now)
 
 

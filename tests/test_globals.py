@@ -13,6 +13,7 @@ def test_nothing_global() -> None:
         code, out, err = python(
             """
             import logging, locale, signal, socket, sys, threading, warnings
+            import numpy  # which adds filters of its own
             import websocket
 
             def shared():
@@ -44,3 +45,19 @@ def test_nothing_global() -> None:
             server.base_url,
         )
     assert (code, out) == (0, "[] Hello\n"), err
+
+
+def test_import_is_light() -> None:
+    """What only some sessions need is not imported before they need it."""
+    code, out, err = python(
+        """
+        import sys
+
+        before = set(sys.modules)
+        import cartesia_stt_sync
+
+        late = {"numpy", "pathlib", "python_socks", "random", "soxr", "websocket"}
+        print(sorted(late & (set(sys.modules) - before)))
+        """
+    )
+    assert (code, out) == (0, "[]\n"), err

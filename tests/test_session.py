@@ -49,7 +49,7 @@ def cells(table: str) -> dict[tuple[State, str], State | None]:
 def in_state(state: State) -> Session:
     """A session that stands there."""
     session = Session()
-    session.state = state
+    session._enter(state)
     return session
 
 

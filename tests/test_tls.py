@@ -148,7 +148,7 @@ def saturate(server: ssl.SSLContext, client: ssl.SSLContext) -> str:
         transport = WebsocketTransport(dialer, io_timeout=LIMIT, max_message=1 << 16)
         try:
             transport.open()
-            version = str(transport._sock.version())  # type: ignore[union-attr]  # TLS
+            version = str(transport._pipe.sock.version())  # type: ignore[union-attr]  # TLS
 
             def send() -> None:
                 for number in range(MESSAGES):

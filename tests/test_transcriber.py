@@ -275,7 +275,7 @@ class TestSending:
         rig.t.feed(loud(0.5))
         rig.wire.until_sent(1)
         rig.wire.push(ConnectionLost("gone"))
-        rig.clock.until_waiting("-receiver")
+        rig.until_retrying()
         with pytest.raises(BufferFull, match="the connection was lost"):
             rig.t.feed(loud(0.5), timeout=0)
         rig.t.abort()
@@ -295,7 +295,7 @@ class TestSending:
 
             return 2.0, pieces()
 
-        stream = rig.t._stream
+        (stream,) = rig.t._stream.streams
         usual, stream._converter.pieces = stream._converter.pieces, slowly  # type: ignore[method-assign]  # once
         first = threading.Thread(target=rig.t.feed, args=["two seconds"])
         first.start()
@@ -310,7 +310,7 @@ class TestSending:
         first.join(LIMIT)
         second.join(LIMIT)
         assert rig.t.stats.fed_seconds == pytest.approx(2.1)
-        queued = stream.core.outbox._runs[0].pieces
+        queued = stream.core.outbox._queue.front.pieces
         assert bytes(queued[-1][0]) == CHUNK
         rig.t.abort()
 
@@ -625,13 +625,14 @@ class TestReceiving:
 class TestCallbacks:
     """Callbacks run on the receiver, in order, and cannot hang it."""
 
-    def test_order_and_thread(self) -> None:
+    def test_order_and_thread(self, pooled: bool) -> None:
         """The type's own handlers first, then the shorthand's, then all events'."""
         calls: list[tuple[str, str]] = []
+        where = "worker" if pooled else "receiver"
 
         def note(kind: str) -> Callable[[object], None]:
             return lambda event: calls.append(
-                (kind, threading.current_thread().name.rpartition("-")[2])
+                (kind, where * (where in threading.current_thread().name))
             )
 
         rig = Rig(on_final=note("final"), on_event=note("event"))
@@ -640,9 +641,9 @@ class TestCallbacks:
         with rig.t:
             pass
         assert calls[:3] == [
-            ("transcript", "receiver"),
-            ("final", "receiver"),
-            ("event", "receiver"),
+            ("transcript", where),
+            ("final", where),
+            ("event", where),
         ]
 
     def test_on_is_a_decorator_too(self) -> None:
@@ -943,6 +944,25 @@ class TestEnding:
         with pytest.raises(ClosedError):
             rig.t.feed(CHUNK)
 
+    def test_budget_is_spent(self) -> None:
+        """While the session ends, and when it has, what is refused says why."""
+        rig = Rig(budget=0.2)
+        rig.t.feed(loud(0.5))
+        rig.play(0.3)
+        rig.wire.until_sent(3)
+        refused = r"the budget of 0\.2 s of audio is spent, .* a larger budget="
+        for ended in (False, True):
+            if ended:
+                rig.wire.push(Done(), ServerClosed(1000, ""))
+                rig.t.close()
+            assert (rig.t.state == "CLOSED") == ended
+            with pytest.raises(ClosedError, match=refused):
+                rig.t.feed(CHUNK)
+            with pytest.raises(ClosedError, match=refused):
+                rig.t.finalize()
+            with pytest.raises(ClosedError, match=refused):
+                rig.t.config(keyterms=["a"])
+
     def test_close_is_idempotent(self) -> None:
         """Closing again is nothing, and sends nothing."""
         rig = Rig()
@@ -1007,13 +1027,10 @@ class TestEnding:
         """The caller's limit is the caller's; the session still ends cleanly."""
         rig = Rig()
         rig.wire.answer_close(final("tail"))
-        rig.t.feed(loud(0.3))
+        rig.t.feed(loud(0.5))
         with pytest.raises(DrainTimeout, match=r"'queued': 0\.\d s of audio"):
             rig.t.close(timeout=0)
-        rig.until_idle()
-        rig.clock.advance(0.1)
-        rig.wire.until_sent(2)
-        rig.until_idle()
+        rig.play(0.3)
         rig.clock.advance(0.1)
         rig.t.close()
         assert rig.t.text == "tail"
@@ -1117,10 +1134,10 @@ class TestEnding:
         rig.t.open()
         rig.wire.push(final("x"))
         assert busy.wait(LIMIT)
+        rig.wire.push(ServerClosed(1008, "policy"))
         rig.wire.broken = ConnectionLost("reset")
         rig.t.feed(CHUNK)
         rig.wire.until_aborted()
-        rig.wire.push(ServerClosed(1008, "policy"))
         go.set()
         with pytest.raises(ConnectionLost, match="1008"):
             list(rig.t.finals())
@@ -1240,7 +1257,7 @@ class TestReconnecting:
         future.add_done_callback(lambda future: seen.append(request.get()))
         rig.wire.until_sent(1)
         rig.wire.push(ConnectionLost("gone"))
-        rig.clock.until_waiting("-receiver")
+        rig.until_retrying()
         rig.clock.advance(0.3)
         again = rig.transports[1]
         again.until_sent(1)
@@ -1268,7 +1285,7 @@ class TestReconnecting:
         rig.wire.push(ConnectionLost("reset"))
         assert ready.wait(LIMIT)
         assert rig.t.state == "CONNECTING"
-        rig.clock.until_waiting("-receiver")
+        rig.until_retrying()
         rig.t.feed(b"\x55\x66" * 1600)
         rig.clock.advance(1.0)
         second.until_sent(1)
@@ -1297,7 +1314,7 @@ class TestReconnecting:
         )
         rig.t.feed(CHUNK)
         rig.t.close(wait=False)
-        rig.clock.until_waiting("-receiver")
+        rig.until_retrying()
         rig.clock.advance(0.25)
         second.until_sent(2)
         rig.t.close()
@@ -1325,7 +1342,7 @@ class TestReconnecting:
         future = rig.t.finalize()
         rig.wire.push(ConnectionLost("reset"))
         for _ in range(2):
-            rig.clock.until_waiting("-receiver")
+            rig.until_retrying()
             rig.clock.advance(8.0)
         with pytest.raises(ConnectionLost, match="gave up: down"):
             future.result(LIMIT)
@@ -1339,7 +1356,7 @@ class TestReconnecting:
         rig = Rig(FakeTransport(), refusal)
         rig.t.open()
         rig.wire.push(ConnectionLost("reset"))
-        rig.clock.until_waiting("-receiver")
+        rig.until_retrying()
         rig.clock.advance(0.25)
         with pytest.raises(AuthenticationError):
             list(rig.t.finals())
@@ -1351,7 +1368,7 @@ class TestReconnecting:
         rig = Rig()
         rig.t.open()
         rig.wire.push(ConnectionLost("reset"))
-        rig.clock.until_waiting("-receiver")
+        rig.until_retrying()
         rig.t.abort()
         assert rig.t.state == "CLOSED"
 
@@ -1369,7 +1386,7 @@ class TestReconnecting:
         rig = Rig(FakeTransport(), second)
         rig.t.open()
         rig.wire.push(ConnectionLost("reset"))
-        rig.clock.until_waiting("-receiver")
+        rig.until_retrying()
         rig.clock.advance(0.25)
         assert entered.wait(LIMIT)
         rig.t.abort()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cartesia_stt_sync._queue import Kind, Send
 from cartesia_stt_sync._unanswered import Sent, Unanswered
 
 
@@ -23,12 +24,15 @@ class Log:
 
     def command(self, name: str) -> None:
         """Send a command."""
-        self.unanswered.add(Sent(b"", name, False, self.size))
+        self.unanswered.add(Sent(b"", Send(Kind(name)), False, self.size))
 
 
 def taken(unanswered: Unanswered) -> list[object]:
     """What comes back, short: audio as a list of its bytes, commands by name."""
-    return [sent.command or list(sent.data) for sent in unanswered.take_back()]
+    return [
+        sent.command.kind.value if sent.command else list(sent.data)
+        for sent in unanswered.take_back()
+    ]
 
 
 def test_everything() -> None:
@@ -48,7 +52,7 @@ def test_flushed() -> None:
     for _ in range(3):
         log.audio(2)
         log.command("finalize")
-    log.unanswered.flushed("finalize")
+    log.unanswered.flushed()
     assert log.unanswered.answered == 2
     assert taken(log.unanswered) == [[2, 3], "finalize", [4, 5], "finalize"]
 
@@ -58,14 +62,14 @@ def test_flushed_by_another_command() -> None:
     log = Log(100)
     log.command("config")
     log.command("finalize")
-    log.unanswered.flushed("finalize")
+    log.unanswered.flushed()
     assert taken(log.unanswered) == []
 
 
 def test_flushed_without_one() -> None:
     """With nothing in the log there is nothing to do."""
     unanswered = Unanswered(100)
-    unanswered.flushed("finalize")
+    unanswered.flushed()
     assert taken(unanswered) == []
 
 
@@ -139,7 +143,7 @@ def test_forgotten_and_then_answered() -> None:
     log.unanswered.covered(3)
     assert log.unanswered.forgotten == 7
     log.command("finalize")
-    log.unanswered.flushed("finalize")
+    log.unanswered.flushed()
     assert log.unanswered.forgotten == 0
 
 
@@ -177,7 +181,7 @@ def test_nothing_between(limit: int, steps: list[tuple[str, int]]) -> None:
             log.command("finalize")
             places.append(log.size)
         elif what == "flushed" and places:
-            log.unanswered.flushed("finalize")
+            log.unanswered.flushed()
             answered = max(answered, places.pop(0))
         elif what == "covered":
             log.unanswered.covered(min(number, log.size))

@@ -7,7 +7,9 @@ import os
 import struct
 import threading
 import wave
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -182,10 +184,31 @@ def test_nothing_recorded() -> None:
     assert read(plain(b""))[2] == b""
 
 
+ENDLESS = (
+    b"data" + struct.pack("<I", len(SAMPLES)),
+    b"data" + struct.pack("<I", 0xFFFF_FFFF),
+)
+"""What a recorder that writes into a pipe puts in place of the size."""
+
+
 def test_cut_off() -> None:
     """A file that ends early gives the whole frames that are there."""
     assert read(plain()[:-3])[1:] == (30, SAMPLES[:60])
     assert WavReader(Pipe(plain()[:-3])).frames == 32  # a pipe cannot know
+
+
+@pytest.mark.parametrize("wrap", [io.BytesIO, Pipe])
+def test_missing(wrap: Callable[[bytes], Any]) -> None:
+    """What the header promises beyond that is said, of a pipe once it has ended."""
+    wav = WavReader(wrap(plain()[:-9]))
+    b"".join(wav)
+    assert wav.missing == 4 / wav.format.sample_rate
+    whole = WavReader(wrap(plain()))
+    b"".join(whole)
+    assert whole.missing == 0
+    endless = WavReader(wrap(plain(SAMPLES).replace(*ENDLESS)))
+    b"".join(endless)
+    assert endless.missing == 0
 
 
 @pytest.mark.parametrize("size", [len(SAMPLES), 0, (1 << 64) - 1])

@@ -1,0 +1,112 @@
+"""What the server has said, and which text came of it.
+
+Decides what of a transcript is new, where its words lie in the caller's audio, and
+what the server has thereby answered. Time plays no part, and nobody is told.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from ._channels import stamped
+from ._news import Call
+from ._outbox import Outbox
+from ._seam import Seam
+from ._text_limit import TextLimit
+from .events import Transcript, TurnEagerEnd, TurnEnd, TurnEvent, TurnUpdate
+from .transcript import Assembler
+from .turns import Turns
+
+__all__ = ["Speech"]
+
+
+class Speech:
+    """The text of one session.
+
+    Args:
+        outbox: What was sent, and is told what of that is answered.
+        max_replay: Seconds of audio that may be sent again.
+        channel: Whose text it is, where each channel has a session of its own.
+
+    Attributes:
+        assembler: The text, where the service sends deltas.
+        turns: The text, where it sends turns.
+    """
+
+    def __init__(
+        self, outbox: Outbox, max_replay: float, channel: int | None = None
+    ) -> None:
+        self._outbox = outbox
+        self._channel = channel
+        self._seam = Seam(max_replay)
+        self._limit = TextLimit()
+        self.assembler = Assembler()
+        self.turns = Turns()
+
+    @property
+    def text(self) -> str:
+        """All that stands so far."""
+        return self.assembler.text or self.turns.text
+
+    @property
+    def misheard(self) -> bool:
+        """Whether audio that was sent again was heard as something else."""
+        return self._seam.differed
+
+    def too_much(self, size: int) -> str | None:
+        """Count a message of text that stands; say what is wrong if it is too much."""
+        if not self._limit.add(size):
+            return None
+        return self._limit.problem(self._outbox.seconds(self._outbox.wire_bytes))
+
+    def transcript(self, event: Transcript) -> Transcript:
+        """Take in a delta or a provisional text; return what is new in it."""
+        final, words = event.is_final, event.words
+        end = words[-1].end if words else None
+        spoken = final or bool(event.text.strip())
+        if self._seam.is_open:
+            event = self._seam.without_repeats(event)
+        event = self._outbox.timeline.mapped(event)
+        if self._channel is not None:
+            event = stamped(event, self._channel)
+        self.assembler.add(event)
+        if spoken:
+            self._outbox.heard(final=final, duration=event.duration, end=end)
+        if final:
+            self._seam.note(event.text, placed=bool(event.duration or end))
+        return event
+
+    def turn(self, event: TurnEvent) -> list[Call]:
+        """Take in what happens to a turn; return who is to be told of it."""
+        if isinstance(event, TurnEnd):
+            self._outbox.turn_ended()
+        else:
+            self._outbox.heard(final=False)
+        if isinstance(event, (TurnUpdate, TurnEagerEnd, TurnEnd)):
+            text, final = event.transcript, isinstance(event, TurnEnd)
+            if cut := self._seam.trim(text, final=final):
+                event = attrs.evolve(event, transcript=text[cut:])
+        return self.turns.take(event)
+
+    def end_utterance(self) -> str:
+        """Return the text since the last call: a ``finalize`` is answered."""
+        return self.assembler.end_utterance()
+
+    def all_answered(self) -> None:
+        """Nothing of the audio so far will be sent again."""
+        self._seam.forget()
+
+    def sent_again(self, seconds: float, *, whole: bool = True) -> None:
+        """Note that a connection is lost, and so much audio goes out once more.
+
+        Args:
+            seconds: How much.
+            whole: Whether that is all which is unanswered. A turn whose beginning is
+                lost stands as it is, and only what lies behind it is new.
+        """
+        if whole:
+            self.turns.drop()
+        else:
+            self._seam.note(self.turns.cut_off(), placed=False)
+        if seconds:
+            self._seam.open()
