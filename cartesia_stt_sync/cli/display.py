@@ -11,6 +11,8 @@ import importlib.util
 import os
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+import attrs
+
 from .inputs import Input
 from .say import printable
 
@@ -18,7 +20,16 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
 
-__all__ = ["Display", "Lines", "Live", "Silent", "clock", "has_rich", "is_terminal"]
+__all__ = [
+    "Display",
+    "Lines",
+    "Live",
+    "Silent",
+    "Upload",
+    "clock",
+    "has_rich",
+    "is_terminal",
+]
 
 _EVERY = 10.0
 """Seconds of audio between two plain lines of progress."""
@@ -33,20 +44,50 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
 
 
+@attrs.frozen
+class Upload:
+    """A file that is sent as it is: it has bytes, and no seconds that are known.
+
+    Attributes:
+        name: What it is called in messages.
+        size: Its bytes.
+    """
+
+    name: str
+    size: int
+
+
+Shown = Input | Upload
+
+
+def _total(shown: Shown) -> float | None:
+    return shown.size if isinstance(shown, Upload) else shown.duration
+
+
+def _amount(shown: Shown, amount: float) -> str:
+    """So many seconds of a recording, or bytes of a file."""
+    return f"{amount / 1e6:.1f} MB" if isinstance(shown, Upload) else clock(amount)
+
+
+def _every(shown: Shown) -> float:
+    """How much goes between two plain lines of progress."""
+    return max(shown.size / 10, 1e6) if isinstance(shown, Upload) else _EVERY
+
+
 class Display(Protocol):
     """What shows a recording's way.
 
     Threads: `text` is called on the receiver's, the others on the main one.
     """
 
-    def start(self, recording: Input) -> None:
+    def start(self, recording: Shown) -> None:
         """A recording begins."""
 
     def text(self, text: str, partial: str, at: float) -> None:
         """The text is this now, with a provisional tail, ``at`` seconds are sent."""
 
-    def progress(self, seconds: float) -> None:
-        """So much of the audio has been sent."""
+    def progress(self, amount: float) -> None:
+        """So much has been sent: seconds of a recording, or bytes of an upload."""
 
     def note(self, message: str) -> None:
         """Something is worth a line."""
@@ -58,13 +99,13 @@ class Display(Protocol):
 class Silent:
     """Shows nothing."""
 
-    def start(self, recording: Input) -> None:
+    def start(self, recording: Shown) -> None:
         """Nothing."""
 
     def text(self, text: str, partial: str, at: float) -> None:
         """Nothing."""
 
-    def progress(self, seconds: float) -> None:
+    def progress(self, amount: float) -> None:
         """Nothing."""
 
     def note(self, message: str) -> None:
@@ -89,24 +130,18 @@ class Lines:
         self._text = text
         self._said = 0
         self._next = _EVERY
-        self._name = ""
-        self._end = ""
+        self._shown: Shown | None = None
 
-    def start(self, recording: Input) -> None:
+    def start(self, recording: Shown) -> None:
         """Tell what begins."""
-        self._said, self._next = 0, _EVERY
-        self._name = recording.name
-        known, found = recording.duration, recording.format
-        self._end = "" if known is None else f" of {clock(known)}"
+        self._said, self._shown = 0, recording
+        self._next = _every(recording)
         if self._progress:
-            length = "" if known is None else f"{clock(known)} of "
-            width = {1: "mono", 2: "stereo"}.get(
-                found.channels, f"{found.channels} channels"
-            )
-            self.note(
-                f"{self._name}: {length}{found.encoding}, {found.sample_rate} Hz, "
-                f"{width}"
-            )
+            total = _total(recording)
+            about = [] if total is None else [_amount(recording, total)]
+            if isinstance(recording, Input):
+                about.append(_format_of(recording))
+            self.note(f"{recording.name}: {' of '.join(about)}")
 
     def text(self, text: str, partial: str, at: float) -> None:
         """Say what is new."""
@@ -116,11 +151,14 @@ class Lines:
         kind, words = ("provisional", partial) if partial else ("final", new)
         self.note(f"{at:5.1f} s  {kind:11}  {words.strip()}")
 
-    def progress(self, seconds: float) -> None:
-        """Say how far the audio is, now and then."""
-        if self._progress and seconds >= self._next:
-            self._next = seconds - seconds % _EVERY + _EVERY
-            self.note(f"{self._name}: {clock(seconds)}{self._end}")
+    def progress(self, amount: float) -> None:
+        """Say how far it is, now and then."""
+        shown = self._shown
+        if self._progress and shown is not None and amount >= self._next:
+            every, total = _every(shown), _total(shown)
+            self._next = amount - amount % every + every
+            end = "" if total is None else f" of {_amount(shown, total)}"
+            self.note(f"{shown.name}: {_amount(shown, amount)}{end}")
 
     def note(self, message: str) -> None:
         """Say it."""
@@ -128,6 +166,12 @@ class Lines:
 
     def stop(self) -> None:
         """Nothing: every line is out."""
+
+
+def _format_of(recording: Input) -> str:
+    found = recording.format
+    width = {1: "mono", 2: "stereo"}.get(found.channels, f"{found.channels} channels")
+    return f"{found.encoding}, {found.sample_rate} Hz, {width}"
 
 
 class Live:
@@ -146,15 +190,15 @@ class Live:
         self._live: RichLive | None = None
         self._reset(None)
 
-    def _reset(self, recording: Input | None) -> None:
+    def _reset(self, recording: Shown | None) -> None:
         # The receiver's thread writes the text, the main one the seconds; rich
         # draws under a lock of its own.
         self._recording = recording
         self._text = self._partial = ""
-        self._seconds = 0.0
+        self._amount = 0.0
         self._base = 0
 
-    def start(self, recording: Input) -> None:
+    def start(self, recording: Shown) -> None:
         """Open the region."""
         self._reset(recording)
         self._live = self._make(
@@ -170,13 +214,21 @@ class Live:
 
     def text(self, text: str, partial: str, at: float) -> None:
         """Draw the text."""
-        self._text, self._partial, self._seconds = text, partial, at
+        if len(text) < self._base:  # another one
+            self._base = 0
+        self._text, self._partial = text, partial
+        if isinstance(self._recording, Input):
+            self._amount = at
         self._draw()
 
-    def progress(self, seconds: float) -> None:
+    def progress(self, amount: float) -> None:
         """Draw the bar."""
-        self._seconds = seconds
+        self._amount = amount
         self._draw()
+
+    def say(self, line: str) -> None:
+        """Leave a line of the text above the region."""
+        self._console.print(printable(line), markup=False, highlight=False)
 
     def note(self, message: str) -> None:
         """Print it above the region."""
@@ -220,19 +272,21 @@ class Live:
         from rich.table import Table
         from rich.text import Text
 
-        assert self._recording is not None
-        name, total = self._recording.name, self._recording.duration
+        recording = self._recording
+        assert recording is not None
+        name, total = recording.name, _total(recording)
+        done = _amount(recording, self._amount)
         row = Table.grid(padding=(0, 1))
         shown = Text(
             printable(os.path.basename(name)), no_wrap=True, overflow="ellipsis"
         )
         if total is None:
-            row.add_row(shown, clock(self._seconds))
+            row.add_row(shown, done)
         else:
             bar = ProgressBar(
-                total=total, completed=min(self._seconds, total), width=_BAR
+                total=total, completed=min(self._amount, total), width=_BAR
             )
-            row.add_row(shown, bar, f"{clock(self._seconds)} / {clock(total)}")
+            row.add_row(shown, bar, f"{done} / {_amount(recording, total)}")
         return row
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 from cartesia_stt_sync import CartesiaSTTError, ConfigError, ConnectError
 
 __all__ = [
+    "CHECK_HELP",
     "CONNECT",
     "FILE",
+    "FOUND",
     "HELP",
     "INTERNAL",
     "INTERRUPTED",
@@ -28,6 +30,7 @@ USAGE = 2
 CONNECT = 3
 SESSION = 4
 FILE = 5
+FOUND = 6
 INTERRUPTED = 130
 PIPE = 141
 """The last two are 128 and the signal's number, as a shell reports them."""
@@ -36,13 +39,22 @@ HELP = """\
 exit status:
   0    all went well
   1    a bug in this program; --debug shows where
-  2    the command line, the settings or the installation are wrong
+  2    the command line, the settings or the installation are wrong; an extra is missing
   3    no connection: network, key, credits, or too many streams
   4    the session ended with an error; the text up to it is kept
-  5    a file cannot be read or written
+  5    a file cannot be read or written, or there is no microphone, or it is busy
   130  Ctrl-C; the text up to it is kept
   141  whoever read the standard output has gone
 Of several files the highest counts."""
+
+CHECK_HELP = """\
+exit status:
+  0    nothing is wrong with the audio, or it is compressed, and not judged
+  1    a bug in this program; --debug shows where
+  2    the command line or the installation is wrong
+  5    a file cannot be read, or the picture not be written
+  6    something was found
+Of several files 5 counts before 6."""
 
 
 class FileError(Exception):

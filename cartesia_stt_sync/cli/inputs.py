@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import IO
 
@@ -38,12 +38,15 @@ class Input:
         format: What its samples are.
         duration: Its seconds, or ``None`` where only its end will tell.
         blocks: Its samples.
+        missing: Asked for the seconds that its header promises and that it has not,
+            once all has been read.
     """
 
     name: str
     format: AudioFormat
     duration: float | None
     blocks: Iterator[bytes]
+    missing: Callable[[], float] = lambda: 0.0
 
 
 def wire_encoding(source: AudioFormat) -> str:
@@ -81,7 +84,7 @@ def open_input(name: str, raw: AudioFormat | None) -> Iterator[Input]:
 def _read(name: str, file: IO[bytes], raw: AudioFormat | None) -> Input:
     if raw is None:
         wav = WavReader(file)
-        return Input(name, wav.format, wav.duration, iter(wav))
+        return Input(name, wav.format, wav.duration, iter(wav), lambda: wav.missing)
     step = round(_BLOCK * raw.sample_rate) * raw.frame_bytes
     first = file.read(step)
     if first[:4] == b"RIFF" and first[8:12] == b"WAVE":

@@ -1,7 +1,7 @@
-"""Where transcripts go: the standard output or a file, as text or as JSON.
+"""Where transcripts go: the standard output, a file, or a folder of files.
 
-Decides what is written when. Never touches the terminal's other half, the
-standard error: that is `display`.
+Decides what is written when, and in which format. Never touches the terminal's
+other half, the standard error: that is `display`.
 """
 
 from __future__ import annotations
@@ -9,19 +9,47 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO, TypeVar
 
 import attrs
 
-from cartesia_stt_sync import Finding, Stats, Transcript
+from cartesia_stt_sync import (
+    Caption,
+    ConfigError,
+    Finding,
+    Stats,
+    Transcript,
+    Word,
+    to_captions,
+    to_dict,
+    to_paragraphs,
+    to_srt,
+    to_webvtt,
+)
 
 from .exits import reason_of
+from .inputs import STDIN
 
-__all__ = ["Output", "Result", "open_output"]
+__all__ = [
+    "FORMATS",
+    "Folder",
+    "Output",
+    "Result",
+    "Sink",
+    "check_output",
+    "is_folder",
+    "open_output",
+]
 
+FORMATS = ("txt", "paragraphs", "srt", "vtt", "json")
+
+_CAPTIONS = ("srt", "vtt")
+"""Formats that hold one recording: a second one's times would begin anew."""
 
 _NO_TEXT = Transcript(text="", is_final=True)
 
@@ -33,6 +61,7 @@ class Result:
     Attributes:
         name: Its name, as given.
         transcript: Its text, as far as it came.
+        deltas: The pieces in which it came.
         stats: The session's figures, or ``None`` where there was no session.
         findings: What was noticed.
         error: Why it is not whole, or ``None``.
@@ -40,25 +69,51 @@ class Result:
 
     name: str
     transcript: Transcript = _NO_TEXT
+    deltas: tuple[Transcript, ...] = ()
     stats: Stats | None = None
     findings: tuple[Finding, ...] = ()
     error: BaseException | None = None
 
+    @property
+    def apart(self) -> bool:
+        """Whether it is known which channel said what."""
+        return any(delta.channel is not None for delta in self.deltas)
+
     def as_dict(self) -> dict[str, Any]:
-        """What ``--json`` prints."""
-        words = self.transcript.words
+        """What ``-f json`` prints."""
+        fed = self.transcript.duration
+        if self.stats is not None:
+            fed = round(self.stats.fed_seconds, 3)
         return {
             "file": self.name,
-            "text": self.transcript.text,
-            "language": self.transcript.language,
-            "duration": None
-            if self.stats is None
-            else round(self.stats.fed_seconds, 3),
-            "words": None if words is None else [attrs.asdict(w) for w in words],
+            **to_dict(self.deltas if self.apart else self.transcript),
+            "duration": fed,
             "stats": None if self.stats is None else attrs.asdict(self.stats),
             "findings": [attrs.asdict(finding) for finding in self.findings],
             "error": None if self.error is None else _error(self.error),
         }
+
+    def captions(self) -> tuple[Caption, ...]:
+        """What ``-f srt`` and ``-f vtt`` write."""
+        try:
+            return to_captions(self.deltas)
+        except ConfigError:
+            # Text that was paid for is not thrown away for want of times: it is
+            # spread over the recording.
+            fed = 0.0 if self.stats is None else self.stats.fed_seconds
+            if self.apart:
+                return to_captions(tuple(_spread(self.deltas, fed)))
+            return to_captions(attrs.evolve(self.transcript, duration=fed))
+
+
+def _spread(deltas: Sequence[Transcript], seconds: float) -> Iterator[Transcript]:
+    """Give each delta's text its share of the time, as one long word."""
+    size = sum(len(delta.text) for delta in deltas) or 1
+    at = 0
+    for delta in deltas:
+        start, at = at, at + len(delta.text)
+        told = Word(delta.text, seconds * start / size, seconds * at / size)
+        yield attrs.evolve(delta, words=(told,))
 
 
 def _error(error: BaseException) -> dict[str, Any]:
@@ -71,25 +126,37 @@ def _error(error: BaseException) -> dict[str, Any]:
     }
 
 
-class Output:
-    """A stream of transcripts: one line of text, or one object, for each recording.
-
-    Args:
-        stream: Where to write.
-        as_json: Whether to write objects.
-        live: Whether to write text as it comes, not only at a recording's end.
+class Sink(Protocol):
+    """What takes transcripts.
 
     Threads: `delta` on the receiver's, `end` when that has ended.
     """
 
-    def __init__(self, stream: TextIO, *, as_json: bool, live: bool) -> None:
+    def delta(self, text: str) -> None:
+        """Take in the next piece of a recording's text."""
+
+    def end(self, result: Result) -> None:
+        """Take in what became of the recording, whose pieces have all come."""
+
+
+class Output:
+    """A stream of transcripts: for each recording a line, paragraphs, or the like.
+
+    Args:
+        stream: Where to write.
+        form: One of `FORMATS`.
+        live: Whether to write text as it comes, not only at a recording's end.
+    """
+
+    def __init__(self, stream: TextIO, *, form: str = "txt", live: bool) -> None:
         self._stream = stream
-        self._as_json = as_json
-        self._live = live and not as_json
+        self._form = form
+        self._live = live and form == "txt"
         self._written = 0
+        self._first = True
 
     def delta(self, text: str) -> None:
-        """Take in the next piece of text.
+        """Write the next piece of text, if it is wanted live.
 
         Raises:
             OSError: It cannot be written.
@@ -105,44 +172,159 @@ class Output:
         Raises:
             OSError: It cannot be written.
         """
-        if self._as_json:
-            # In ASCII, which every locale can write, and a name that is no UTF-8.
-            line = json.dumps(result.as_dict())
-        else:
-            line = result.transcript.text[self._written :]
-        self._stream.write(line + "\n")
+        self._stream.write(self._rest(result))
         self._stream.flush()
         self._written = 0
+        self._first = False
+
+    def _rest(self, result: Result) -> str:
+        if self._form == "srt":
+            return to_srt(result.captions())
+        if self._form == "vtt":
+            return to_webvtt(result.captions())
+        if self._form == "paragraphs":
+            text = "\n\n".join(to_paragraphs(result.deltas))
+            return ("" if self._first else "\n") + text + "\n"
+        if self._form == "json":
+            # In ASCII, which every locale can write, and a name that is no UTF-8.
+            return json.dumps(result.as_dict()) + "\n"
+        if result.apart:
+            return _dialogue(result.deltas)
+        return result.transcript.text[self._written :] + "\n"
+
+
+def _dialogue(deltas: Sequence[Transcript]) -> str:
+    """Who said what: a line for each change of the channel, from 1."""
+    lines = []
+    for channel, run in groupby(deltas, key=lambda delta: delta.channel or 0):
+        lines.append(f"{channel + 1}: {''.join(delta.text for delta in run).strip()}\n")
+    return "".join(lines)
+
+
+class Folder:
+    """A folder of transcripts: a file for each recording, named after it.
+
+    Args:
+        place: The folder.
+        form: One of `FORMATS`.
+    """
+
+    def __init__(self, place: str, *, form: str) -> None:
+        self._place = place
+        self._form = form
+
+    def delta(self, text: str) -> None:
+        """Nothing: a file is written when its recording is whole."""
+
+    def end(self, result: Result) -> None:
+        """Write the file; where nothing came of a recording, leave an older one.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        if result.error is None or result.transcript.text:
+            path = _path_in(self._place, result.name, self._form)
+            with _open_file(path) as stream:
+                Output(stream, form=self._form, live=False).end(result)
+
+
+OutputT = TypeVar("OutputT", bound=Output)
+
+
+def check_output(path: str | None, names: Sequence[str], form: str) -> None:
+    """Check that each recording has a place of its own to go to.
+
+    Args:
+        path: The output's; ``None`` is the standard output.
+        names: The recordings'.
+        form: One of `FORMATS`.
+
+    Raises:
+        ConfigError: One would overwrite another, or be no valid file with it.
+    """
+    places = [] if path is None else [Path(path)]
+    if path is not None and is_folder(path):
+        places = [_path_in(path, name, form) for name in names]
+        for number, place in enumerate(places):
+            if place in places[:number]:
+                raise ConfigError(f"--output: two files would both become {place}")
+    elif form in _CAPTIONS and len(names) > 1:
+        raise ConfigError(
+            f"--format: {form} holds one recording, got {len(names)}; "
+            "-o DIR/, a folder, takes a file for each"
+        )
+    for name in names:
+        if name != STDIN and any(_same(name, place) for place in places):
+            raise ConfigError(f"--output: {name} would be overwritten")
+
+
+def is_folder(path: str) -> bool:
+    """Whether a path is a folder's: it is there, or ends as only a folder's can."""
+    return os.path.isdir(path) or path.endswith(("/", os.sep))
+
+
+def _same(name: str, place: Path) -> bool:
+    # What is no file, such as /dev/null, is not replaced.
+    return place.is_file() and os.path.exists(name) and os.path.samefile(name, place)
+
+
+def _path_in(folder: str, name: str, form: str) -> Path:
+    stem = "stdin" if name == STDIN else Path(name).stem
+    end = "txt" if form == "paragraphs" else form
+    return Path(folder) / f"{stem}.{end}"
 
 
 @contextmanager
-def open_output(path: str | None, *, as_json: bool, live: bool) -> Iterator[Output]:
+def open_output(
+    path: str | None,
+    *,
+    form: str = "txt",
+    live: bool = False,
+    kind: type[OutputT] = Output,  # type: ignore[assignment]  # python/mypy#3737
+) -> Iterator[OutputT | Folder]:
     """Open the output.
 
-    A file is written beside its place and put there in one step, so that whoever
-    looks sees the old one or the whole new one, also after an interruption.
-
     Args:
-        path: The file's, or ``None`` for the standard output.
-        as_json: See `Output`.
+        path: A file's, or a folder's for a file of each recording; ``None`` is the
+            standard output. A folder that is not there is made, if the path ends as
+            one.
+        form: See `Output`.
         live: See `Output`; for the standard output only.
+        kind: Makes the stream of transcripts.
 
     Raises:
-        OSError: The file cannot be written.
+        OSError: Nothing can be written there.
     """
     if path is None:
-        yield Output(sys.stdout, as_json=as_json, live=live)
-        return
-    place = Path(path).resolve()
+        yield kind(sys.stdout, form=form, live=live)
+    elif is_folder(path):
+        os.makedirs(path, exist_ok=True)
+        # Whether a file can be made there is asked before anything is sent.
+        tempfile.TemporaryFile(dir=path).close()
+        yield Folder(path, form=form)
+    else:
+        with _open_file(Path(path)) as stream:
+            yield kind(stream, form=form, live=False)
+
+
+@contextmanager
+def _open_file(path: Path) -> Iterator[TextIO]:
+    """Open a file for writing.
+
+    It is written beside its place and put there in one step, so that whoever
+    looks sees the old one or the whole new one, also after an interruption.
+    """
+    place = path.resolve()
     if place.exists() and not place.is_file():
-        # A device or a named pipe; a directory says so itself.
-        with open(place, "w", encoding="utf-8") as stream:
-            yield Output(stream, as_json=as_json, live=False)
+        # A device or a named pipe.
+        with open(place, "w", encoding="utf-8", errors="replace") as stream:
+            yield stream
         return
     draft = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
-        with open(draft, "x", encoding="utf-8") as stream:
-            yield Output(stream, as_json=as_json, live=False)
+        # Half a surrogate pair, which no file can hold, shall not cost the rest.
+        with open(draft, "x", encoding="utf-8", errors="replace") as stream:
+            yield stream
         os.replace(draft, place)
     finally:
         draft.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,29 +16,41 @@ from cartesia_stt_sync import (
     AudioFormat,
     AuthenticationError,
     CartesiaSTTError,
+    ClosedError,
     ConfigError,
     QuotaError,
     Reconnecting,
     Transcriber,
     Transcript,
+    TurnTranscriber,
 )
+from cartesia_stt_sync.checks import cut_off
 
 from . import exits
 from .display import Display, Lines, Live, Silent, has_rich, is_terminal
 from .inputs import STDIN, Input, open_input, wire_encoding
 from .local import local_server
-from .outputs import Output, Result, open_output
+from .outputs import Result, Sink, check_output, open_output
 from .say import complain
 
-__all__ = ["run", "stream"]
+__all__ = [
+    "HOPELESS",
+    "check_inputs",
+    "choose_display",
+    "deltas",
+    "run",
+    "send",
+    "service_of",
+    "stream",
+]
 
 _BUFFER = 1.0
 """Seconds of audio that may wait: few, so that progress and Ctrl-C are prompt."""
 
 _LAST_WORDS = 3.0
-"""Seconds that a session has to answer what it has heard when it is cut short."""
+"""Seconds that a session has to answer what it was sent when it is cut short."""
 
-_HOPELESS = (KeyboardInterrupt, AuthenticationError, QuotaError)
+HOPELESS = (KeyboardInterrupt, AuthenticationError, QuotaError)
 """What would happen to the next file as well."""
 
 
@@ -53,29 +65,31 @@ def run(options: argparse.Namespace) -> int:
         OSError: The output cannot be written.
     """
     raw = _check(options)
-    display = _choose_display(options.quiet)
+    display = choose_display(options.quiet)
     # Where the display shows the text already, it is printed when it is whole.
-    live = not (isinstance(display, Live) and sys.stdout.isatty())
+    # So is what several say, in turns.
+    shown = isinstance(display, Live) and sys.stdout.isatty()
+    live = not (shown or options.split)
     worst = exits.OK
     with (
-        _service(options, display) as service,
-        open_output(options.output, as_json=options.json, live=live) as output,
+        service_of(options, display) as whom,
+        open_output(options.output, form=options.format, live=live) as output,
     ):
         for name in options.files:
-            result = _transcribe(name, raw, service, display, output)
+            result = _transcribe(name, raw, options.split, whom, display, output)
             output.end(result)
             if result.error is not None:
                 complain(f"{name}: {exits.reason_of(result.error)}")
                 worst = max(worst, exits.code_of(result.error))
-            if isinstance(result.error, _HOPELESS):
+            if isinstance(result.error, HOPELESS):
                 break
     return worst
 
 
 def stream(
-    t: Transcriber, recording: Input, display: Display, output: Output
+    t: Transcriber, recording: Input, display: Display, output: Sink
 ) -> BaseException | None:
-    """Send a recording through a transcriber, to the last word.
+    """Send a recording through a transcriber, and write its text as it comes.
 
     Returns:
         Why the text is not whole, or ``None``. The text so far is in ``t``.
@@ -83,21 +97,54 @@ def stream(
     Raises:
         OSError: The output cannot be written.
     """
-    unwritten: list[OSError] = []
 
     def show(transcript: Transcript) -> None:
-        try:
-            if transcript.is_final:
-                output.delta(transcript.text)
-            display.text(t.text, t.partial, t.stats.sent_seconds)
-        except OSError as exc:  # nobody reads it, so nobody shall pay for it
-            unwritten.append(exc)
-            t.abort()
+        if transcript.is_final:
+            output.delta(transcript.text)
+        display.text(t.text, t.partial, _played(t))
+
+    return send(t, recording, display, {"final": show, "partial": show})
+
+
+def send(
+    t: Transcriber | TurnTranscriber,
+    recording: Input,
+    display: Display,
+    handlers: Mapping[str, Callable[[Any], object]],
+) -> BaseException | None:
+    """Send a recording through a transcriber, to the last word.
+
+    Args:
+        t: The transcriber.
+        recording: What to send.
+        display: Where its way is shown.
+        handlers: What to call, by the type of event; if it cannot write, the session
+            ends.
+
+    Returns:
+        Why the text is not whole, or ``None``. The text so far is in ``t``.
+
+    Raises:
+        OSError: A handler's.
+    """
+    unwritten: list[OSError] = []
+
+    def guarded(handler: Callable[[Any], object]) -> Callable[[Any], object]:
+        def call(event: Any) -> None:
+            try:
+                handler(event)
+            except OSError as exc:  # nobody reads it, so nobody shall pay for it
+                unwritten.append(exc)
+                t.abort()
+
+        return call
 
     def tell(plan: Reconnecting) -> None:
         display.note(f"the connection was lost; next try in {plan.delay:.1f} s")
 
-    t.on("final", show).on("partial", show).on("reconnect", tell)
+    for kind, handler in handlers.items():
+        t.on(kind, guarded(handler))
+    t.on("reconnect", tell)
     display.start(recording)
     try:
         return _feed(t, recording, display)
@@ -108,14 +155,18 @@ def stream(
             raise unwritten[0]
 
 
-def _feed(t: Transcriber, recording: Input, display: Display) -> BaseException | None:
+def _feed(
+    t: Transcriber | TurnTranscriber, recording: Input, display: Display
+) -> BaseException | None:
     try:
         t.open()
         for block in recording.blocks:
             t.feed(block)
-            display.progress(t.stats.sent_seconds)
+            display.progress(_played(t))
         t.close()
     except CartesiaSTTError as exc:
+        if isinstance(exc, ClosedError) and t.state == "DRAINING":
+            _close_early(t, display)  # the budget is spent
         return exc
     except (KeyboardInterrupt, OSError) as exc:
         if t.state == "OPEN":
@@ -124,11 +175,17 @@ def _feed(t: Transcriber, recording: Input, display: Display) -> BaseException |
     return None
 
 
-def _close_early(t: Transcriber, display: Display) -> None:
+def _played(t: Transcriber | TurnTranscriber) -> float:
+    """Seconds of the recording that are on their way, whatever its channels."""
+    stats = t.stats
+    return stats.fed_seconds - stats.buffered_seconds
+
+
+def _close_early(t: Transcriber | TurnTranscriber, display: Display) -> None:
     """Get the text of what was heard; a second Ctrl-C does without."""
     display.note("stopped; waiting for the last words")
     try:
-        t.close(timeout=_LAST_WORDS)
+        t.close(timeout=t.stats.buffered_seconds + _LAST_WORDS)
     except (CartesiaSTTError, KeyboardInterrupt) as exc:
         display.note(f"the last words did not come: {exits.reason_of(exc)}")
 
@@ -136,36 +193,55 @@ def _close_early(t: Transcriber, display: Display) -> None:
 def _transcribe(
     name: str,
     raw: AudioFormat | None,
-    service: dict[str, Any],
+    split: bool,
+    whom: dict[str, Any],
     display: Display,
-    output: Output,
+    output: Sink,
 ) -> Result:
     try:
         with open_input(name, raw) as recording:
+            if split and recording.format.channels == 1:
+                display.note(f"{name}: one channel only, so it is transcribed as one")
+                split = False
             t = Transcriber(
-                **service,
+                **whom,
+                channels="split" if split else "mix",
                 encoding=wire_encoding(recording.format),
                 sample_rate=recording.format.sample_rate,
                 source=recording.format,
                 max_buffer=_BUFFER,
             )
             error = stream(t, recording, display, output)
+            findings = t.findings
+            if error is None and (missing := recording.missing()):
+                findings += (cut_off(missing),)
     except exits.FileError as exc:
         return Result(name=name, error=exc)
-    for finding in t.findings:
+    for finding in findings:
         display.note(f"{name}: {finding}")
     return Result(
         name=name,
         transcript=t.transcript,
+        deltas=tuple(deltas(t)),
         stats=t.stats,
-        findings=t.findings,
+        findings=findings,
         error=error,
     )
 
 
+def deltas(t: Transcriber) -> Iterator[Transcript]:
+    """The final deltas of a session that has ended."""
+    try:
+        yield from t.finals()
+    except CartesiaSTTError:
+        pass  # the session's error, which is told already
+
+
 @contextmanager
-def _service(options: argparse.Namespace, display: Display) -> Iterator[dict[str, Any]]:
-    """Whom to talk to, and how: arguments of `Transcriber`."""
+def service_of(
+    options: argparse.Namespace, display: Display
+) -> Iterator[dict[str, Any]]:
+    """Whom to talk to, and how: arguments of `Transcriber` and `transcribe_file`."""
     language = None if options.language == "none" else options.language
     chosen = {"language": language, "model": options.model}
     if not options.local:
@@ -180,15 +256,25 @@ def _service(options: argparse.Namespace, display: Display) -> Iterator[dict[str
         }
 
 
-def _check(options: argparse.Namespace) -> AudioFormat | None:
-    """Check what goes together; return what raw samples are, if they are raw."""
-    if options.files.count(STDIN) > 1:
+def check_inputs(names: Sequence[str]) -> None:
+    """Check that the standard input can be read, if it is to be.
+
+    Raises:
+        ConfigError: It cannot, or not as often.
+    """
+    if names.count(STDIN) > 1:
         raise ConfigError("FILE: the standard input can be read only once")
-    if STDIN in options.files and sys.stdin.isatty():
+    if STDIN in names and sys.stdin.isatty():
         raise ConfigError(
             "FILE: - reads audio from a pipe, got a terminal; for a microphone: "
             "arecord -f S16_LE -r 16000 -t wav | cartesia-stt transcribe -"
         )
+
+
+def _check(options: argparse.Namespace) -> AudioFormat | None:
+    """Check what goes together; return what raw samples are, if they are raw."""
+    check_output(options.output, options.files, options.format)
+    check_inputs(options.files)
     encoding, rate = options.encoding, options.sample_rate
     if encoding is None and rate is None and options.channels is None:
         return None
@@ -197,7 +283,8 @@ def _check(options: argparse.Namespace) -> AudioFormat | None:
     return AudioFormat(encoding, rate, options.channels or 1)
 
 
-def _choose_display(quiet: bool) -> Display:
+def choose_display(quiet: bool) -> Display:
+    """Say how a session's way is shown."""
     if quiet:
         return Silent()
     if not is_terminal(sys.stderr):

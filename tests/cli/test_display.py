@@ -8,7 +8,7 @@ import re
 import pytest
 
 from cartesia_stt_sync import AudioFormat
-from cartesia_stt_sync.cli.display import Lines, Live, clock, is_terminal
+from cartesia_stt_sync.cli.display import Lines, Live, Upload, clock, is_terminal
 from cartesia_stt_sync.cli.inputs import Input
 from cartesia_stt_sync.cli.say import printable
 
@@ -49,6 +49,35 @@ def test_lines_of_progress() -> None:
         "a/talk[1].wav: 0:10 of 0:25",
         "a/talk[1].wav: 0:20 of 0:25",
     ]
+
+
+def test_lines_of_an_upload() -> None:
+    """A file has bytes: a line for each tenth, or for each megabyte of a small one."""
+    for size, shown in ((50_000_000, 10), (2_500_000, 2), (900_000, 0)):
+        out = io.StringIO()
+        lines = Lines(out, progress=True)
+        lines.progress(1.0)  # nothing has begun
+        lines.start(Upload("a/talk.mp3", size))
+        for sent in range(0, size + 1, 50_000):
+            lines.progress(sent)
+        first, *rest = out.getvalue().splitlines()
+        assert first == f"a/talk.mp3: {size / 1e6:.1f} MB"
+        assert len(rest) == shown
+    lines.start(Upload("b", 20_000_000))
+    lines.progress(2_000_000)
+    assert out.getvalue().endswith("b: 20.0 MB\nb: 2.0 MB of 20.0 MB\n")
+
+
+def test_live_upload(terminal: Terminal) -> None:
+    """The bar has megabytes; what is said beside it does not move it."""
+    live = Live(terminal)
+    live.start(Upload("a/talk.mp3", 4_000_000))
+    live.progress(3_000_000)
+    live.text("", "sent; waiting for the text", 0.0)
+    live.stop()
+    shown = terminal.getvalue()
+    assert "talk.mp3" in shown
+    assert "3.0 MB / 4.0 MB" in shown[shown.index("waiting for the text") :]
 
 
 def test_lines_of_unknown_length() -> None:
@@ -105,6 +134,19 @@ def test_region(terminal: Terminal) -> None:
     assert "something [bold]odd[/bold]" in terminal.getvalue()
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", frame)
     assert max(map(len, plain.split("\n"))) <= 60
+
+
+def test_region_begins_anew(terminal: Terminal) -> None:
+    """A text that is shorter than the one before is another one, and is seen."""
+    live = Live(terminal)
+    live.start(recording(None))
+    live.text(" word" * 500, "", 20.0)
+    terminal.seek(terminal.truncate(0))
+    live.text("Next.", "", 21.0)
+    live.say("Done [1].")
+    live.stop()
+    assert "Next." in terminal.getvalue()
+    assert "Done [1].\n" in terminal.getvalue()
 
 
 def test_region_of_a_language_without_blanks(terminal: Terminal) -> None:

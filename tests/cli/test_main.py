@@ -25,7 +25,9 @@ ROOT = Path(__file__).parents[2]
 Read = pytest.CaptureFixture[str]
 
 
-@pytest.mark.parametrize("command", ["demo", "transcribe", "serve"])
+@pytest.mark.parametrize(
+    "command", ["demo", "transcribe", "batch", "listen", "serve", "check"]
+)
 def test_help(command: str, capsys: Read) -> None:
     """Each subcommand stands in the general help, and explains itself."""
     for arguments in (["--help"], [command, "--help"]):
@@ -44,6 +46,9 @@ def test_exit_status_is_documented(capsys: Read) -> None:
         assert f"\n  {getattr(exits, name):<4} " in text
     assert "\n  130  " in text
     assert "\n  141  " in text
+    with pytest.raises(SystemExit):
+        main(["check", "--help"])
+    assert f"\n  {exits.FOUND}    something was found" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from cartesia_stt_sync import AudioFormat, DrainTimeout, Reconnect, Transcriber
+from cartesia_stt_sync import (
+    AudioFormat,
+    ClosedError,
+    DrainTimeout,
+    Reconnect,
+    Transcriber,
+)
 from cartesia_stt_sync.cli import main
 from cartesia_stt_sync.cli.display import Silent
 from cartesia_stt_sync.cli.inputs import Input
@@ -71,6 +77,50 @@ def test_any_shape(
     out, err = capsys.readouterr()
     assert out == "Hello world.\n"
     assert shape in err
+
+
+@pytest.mark.usefixtures("account")
+def test_cut_off(record: Record, capsys: Read) -> None:
+    """A file that is not whole is transcribed as far as it goes, and that is said."""
+    path = record(seconds=0.4)
+    path.write_bytes(path.read_bytes()[:-3200])
+    assert main(["transcribe", "--json", str(path)]) == 0
+    out, err = capsys.readouterr()
+    assert "promises 0.10 s more than there are" in err
+    found = json.loads(out)
+    assert (found["duration"], found["findings"][-1]["code"]) == (0.3, "cut-off")
+
+
+@pytest.mark.usefixtures("account")
+def test_split(record: Record, capsys: Read) -> None:
+    """Who said what: a line for each change of the channel, and captions of each."""
+    path = str(record(channels=2))
+    assert main(["transcribe", "-q", "--split", path]) == 0
+    said = ["1: Hello", "2: Hello", "1: world.", "2: world."]
+    assert capsys.readouterr().out.splitlines() == said
+    assert main(["transcribe", "-q", "--split", "--json", path]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [word["channel"] for word in found["words"]] == [0, 1, 0, 1]
+    assert [line["channel"] for line in found["lines"]] == [0, 1, 0, 1]
+    assert found["lines"][1]["text"] == "Hello"
+    assert found["stats"]["billed_seconds"] == pytest.approx(0.8)
+    assert main(["transcribe", "-q", "--split", "-f", "vtt", path]) == 0
+    assert "<v Channel 2>Hello" in capsys.readouterr().out
+    assert main(["transcribe", "-q", "--split", "-f", "srt", path]) == 0
+    assert "\n2: Hello\n" in capsys.readouterr().out
+    assert main(["transcribe", "-q", "--split", "-f", "paragraphs", path]) == 0
+    assert capsys.readouterr().out == "\n\n".join(said) + "\n"
+
+
+@pytest.mark.usefixtures("account")
+def test_split_of_one(record: Record, capsys: Read) -> None:
+    """A file with one channel is transcribed as one, and says so; the others go on."""
+    paths = [str(record("a.wav")), str(record("b.wav", channels=2))]
+    assert main(["transcribe", "--split", *paths]) == 0
+    out, err = capsys.readouterr()
+    assert "a.wav: one channel only" in err
+    assert "b.wav: one channel only" not in err
+    assert out.splitlines()[:3] == ["Hello world.", "1: Hello", "2: Hello"]
 
 
 @pytest.mark.usefixtures("account")
@@ -250,9 +300,11 @@ def test_output_is_kept(record: Record, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("account")
 def test_output_cannot_be_written(record: Record, capsys: Read, tmp_path: Path) -> None:
     """That is noticed before anything is sent."""
-    for place in (tmp_path / "none" / "talk.txt", tmp_path):
-        assert main(["transcribe", "-q", "-o", str(place), str(record())]) == 5
+    (tmp_path / "file").touch()
+    for place in (f"{tmp_path}/none/talk.txt", f"{tmp_path}/file/none/"):
+        assert main(["transcribe", "-q", "-o", place, str(record())]) == 5
         assert str(tmp_path) in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
     assert main(["transcribe", "-q", "-o", os.devnull, str(record())]) == 0
     assert not Path(os.devnull).is_file()  # it was not replaced
 
@@ -269,7 +321,7 @@ def test_cut_short(error: BaseException) -> None:
     """Ctrl-C, or a disk that fails, leaves the words of what was heard."""
     recording = Input("talk", AudioFormat("pcm_s16le", 16000), 1.0, speech(error))
     t, out = Transcriber(), io.StringIO()
-    found = stream(t, recording, Silent(), Output(out, as_json=False, live=True))
+    found = stream(t, recording, Silent(), Output(out, live=True))
     assert found is error
     assert (t.text, out.getvalue()) == ("Hello world.", "Hello world.")
     assert t.state == "CLOSED"
@@ -297,13 +349,33 @@ def test_no_last_words(error: BaseException) -> None:
 
     blocks = speech(KeyboardInterrupt())
     recording = Input("talk", AudioFormat("pcm_s16le", 16000), None, blocks)
-    notes, output = Notes(), Output(io.StringIO(), as_json=False, live=True)
+    notes, output = Notes(), Output(io.StringIO(), live=True)
     t = Impatient()
     assert isinstance(stream(t, recording, notes, output), KeyboardInterrupt)
     first, second = notes.notes
     assert first == "stopped; waiting for the last words"
     assert second.startswith("the last words did not come: ")
     assert t.state == "CLOSED"
+
+
+@pytest.mark.usefixtures("account")
+def test_budget_is_spent() -> None:
+    """A session that ends by itself is waited for: its last words come."""
+
+    class Spent(Transcriber):
+        def feed(self, audio: object, *, timeout: float | None = None) -> None:
+            super().feed(audio)
+            self.close(wait=False)
+            super().feed(audio)
+
+    blocks = iter([bytes(9600)])
+    recording = Input("talk", AudioFormat("pcm_s16le", 16000), None, blocks)
+    notes, out = Notes(), io.StringIO()
+    t = Spent()
+    error = stream(t, recording, notes, Output(out, live=True))
+    assert isinstance(error, ClosedError)
+    assert notes.notes == ["stopped; waiting for the last words"]
+    assert out.getvalue() == "Hello world."
 
 
 @pytest.mark.usefixtures("account")
@@ -315,7 +387,7 @@ def test_interrupted_while_connecting() -> None:
             raise KeyboardInterrupt
 
     recording = Input("talk", AudioFormat("pcm_s16le", 16000), None, iter(()))
-    notes, output = Notes(), Output(io.StringIO(), as_json=False, live=True)
+    notes, output = Notes(), Output(io.StringIO(), live=True)
     error = stream(Connecting(), recording, notes, output)
     assert (type(error), notes.notes) == (KeyboardInterrupt, [])
 
@@ -338,7 +410,7 @@ def test_reconnect_is_told() -> None:
             reconnect=Reconnect(attempts=1, first_delay=0.01),
         )
         recording = Input("talk", AudioFormat("pcm_s16le", 16000), None, blocks())
-        output = Output(io.StringIO(), as_json=False, live=True)
+        output = Output(io.StringIO(), live=True)
         assert isinstance(stream(t, recording, notes, output), OSError)
     (note,) = notes.notes
     assert note.startswith("the connection was lost; next try in 0.0 s")
@@ -370,7 +442,7 @@ def test_reader_has_gone() -> None:
     recording = Input("talk", AudioFormat("pcm_s16le", 16000), None, endless)
     t = Transcriber(max_buffer=1.0)
     with pytest.raises(BrokenPipeError):
-        stream(t, recording, Silent(), Output(Gone(), as_json=False, live=True))
+        stream(t, recording, Silent(), Output(Gone(), live=True))
     assert t.state == "CLOSED"
 
 
