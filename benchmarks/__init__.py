@@ -1,0 +1,1 @@
+"""How this library compares: with its peers, on one workload, in one run."""
