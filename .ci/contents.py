@@ -45,6 +45,7 @@ def main(folder: Path) -> None:
         "tests/data/transcription.txt",
         "tests/data/README.rst",
         "examples/script.py",
+        "benchmarks/README.rst",
     }
     missing = wanted - source
     assert not missing, f"not in the source archive: {sorted(missing)}"
