@@ -143,8 +143,8 @@ class Core:
         begin = 0
         for end in ends:
             self.outbox.feed(data[begin:end], now, voiced=not muted)
+            self.finalizes.queued(None)
             self.outbox.finalize(now)
-            self.finalizes.queued()
             begin = end
         self.outbox.feed(data[begin:] if begin else data, now, voiced=not muted)
 
@@ -167,17 +167,20 @@ class Core:
             )
         )
 
-    def finalize(self, tail: bytes, now: float) -> None:
+    def finalize(self, tail: bytes, now: float, waiter: object = None) -> None:
         """Queue the end of an utterance; `Finalizes.answers` will have its text.
 
         Args:
             tail: Audio that the conversion still held.
             now: The time.
+            waiter: Who waits for the text.
         """
         self.outbox.refuse_behind_close("finalize")
         self.outbox.feed(tail, now)
-        self.outbox.finalize(now)
-        self.finalizes.queued()
+        # Noted first: who is interrupted here waits for nothing, and must not take an
+        # answer that is somebody else's.
+        self.finalizes.queued(waiter)
+        self.outbox.finalize(now, waiter)
         self._note(self._watch.finalized(now))
 
     def config(self, changes: Mapping[str, object], now: float) -> None:
@@ -249,7 +252,7 @@ class Core:
                 self.session.ours(Ours.CLOSE_SENT)
                 self.drain.begin(now)
             elif step.kind is Kind.FINALIZE:
-                self.finalizes.sent(now)
+                self.finalizes.sent(step.waiter, now)
             elif step.kind is Kind.CONFIG:
                 self._configured = True
             elif step.kind is Kind.SILENCE and not self.finalizes.pending:
@@ -271,23 +274,23 @@ class Core:
         )
         return None
 
-    def stuck(self, now: float, finalize: int | None = None) -> str:
+    def stuck(self, now: float, waiter: object = None) -> str:
         """Name the stage that a command has not left yet, and why.
 
         Args:
             now: The time.
-            finalize: Which of the unanswered ones, from 0; ``None``: the close.
+            waiter: Who waits for a ``finalize``; ``None``: it is the close.
         """
-        which, sent_at = self.finalizes.pending, None
-        if finalize is not None:
-            which, sent_at = finalize, self.finalizes.sent_at(finalize)
+        sent_at = None
+        if waiter is not None:
+            sent_at = self.finalizes.sent_at(waiter)
         elif self.session.state is State.CLOSING:
             sent_at = self.drain.sent
         return stuck(
             self.meters,
             connected=self.connected_now,
             sent_at=sent_at,
-            ahead=self.outbox.ahead_of(which - self.finalizes.on_the_wire),
+            ahead=self.outbox.ahead_of(waiter),
             now=now,
         )
 
@@ -500,5 +503,4 @@ class Core:
         After a clean end all audio has been heard, so what is left of the text
         answers the finalizes that the server passed over.
         """
-        while self.finalizes.pending:
-            self.finalizes.answer_next(error or self.speech.end_utterance())
+        self.finalizes.answer_rest(lambda: error or self.speech.end_utterance())

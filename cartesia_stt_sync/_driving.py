@@ -253,10 +253,12 @@ class Line(ABC):
         """Take what is to be sent now in the sender's stead. Requires the lock."""
         if not self._idle or self._lent_to is not None or self._unsent is not None:
             return None  # whoever is at it will look once more
+        # Noted first: who is interrupted from here on may have taken something out.
+        self._lent_to = threading.get_ident()
         step = self._stream.step(_EARLY)
         if isinstance(step, Send):
-            self._lent_to = threading.get_ident()
             return step
+        self._lent_to = None
         sooner = step is None or (
             step.until is not None and (self._until is None or step.until < self._until)
         )

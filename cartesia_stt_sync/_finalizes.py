@@ -1,62 +1,82 @@
 """Which finalizes await their answer, and what their answers were.
 
-Decides which answer belongs to which: no id pairs them, so the k-th answers the
-k-th. Time is an argument, never a call.
+Decides which answer belongs to which: no id pairs them, so the k-th that was sent is
+answered by the k-th. Each is known by who waits for it, from the call to the answer,
+so that no call that is broken off in the middle puts the others out of step. Time is
+an argument, never a call.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from .errors import CartesiaSTTError
 
 __all__ = ["Finalizes"]
 
+Outcome = str | CartesiaSTTError
+
 
 class Finalizes:
     """Those of one session, in their order.
 
+    Whoever waits for one is any object, told apart by identity; ``None`` is nobody.
+
     Attributes:
-        pending: How many have no answer yet, on the wire or not.
-        answers: For each that is over, its text, or the error that took its place;
-            whoever keeps the futures empties it.
+        answers: Who waited, and for what: the text, or the error that took its place;
+            whoever tells them empties it.
     """
 
     def __init__(self) -> None:
-        self.pending = 0
-        self.answers: deque[str | CartesiaSTTError] = deque()
-        self._sent_at: list[float] = []  # of those on the wire
+        self.answers: deque[tuple[object, Outcome]] = deque()
+        self._waiting: list[object] = []  # for those without an answer, sent or not
+        self._sent: list[tuple[object, float]] = []  # of those, and when
 
     @property
-    def on_the_wire(self) -> int:
-        """How many are sent and have no answer."""
-        return len(self._sent_at)
+    def pending(self) -> int:
+        """How many have no answer yet, on the wire or not."""
+        return len(self._waiting)
 
-    def queued(self) -> None:
-        """Note one that the caller has made."""
-        self.pending += 1
+    def is_waiting(self, who: object) -> bool:
+        """Whether somebody has no answer yet."""
+        return any(one is who for one in self._waiting)
 
-    def sent(self, now: float) -> None:
-        """Note that the next one goes out."""
-        self._sent_at.append(now)
+    def queued(self, who: object) -> None:
+        """Note one that the caller is about to queue."""
+        self._waiting.append(who)
 
-    def sent_at(self, number: int) -> float | None:
-        """When one of the unanswered was sent, counted from 0; ``None``: not yet."""
-        return self._sent_at[number] if number < len(self._sent_at) else None
+    def sent(self, who: object, now: float) -> None:
+        """Note that somebody's goes out."""
+        self._sent.append((who, now))
+
+    def sent_at(self, who: object) -> float | None:
+        """When somebody's was sent; ``None``: not yet."""
+        return next((at for one, at in self._sent if one is who), None)
 
     def rewind(self) -> None:
         """The connection is lost: those on the wire will go out again."""
-        self._sent_at.clear()
+        self._sent.clear()
 
     def answered(self, text: str, now: float) -> float:
         """Answer the oldest on the wire; return the seconds that it took."""
-        self._answer(text)
-        return now - self._sent_at.pop(0)
+        who, sent_at = self._sent.pop(0)
+        self._answer(who, text)
+        return now - sent_at
 
-    def answer_next(self, outcome: str | CartesiaSTTError) -> None:
-        """Answer one that the server has passed over."""
-        self._answer(outcome)
+    def answer_rest(self, outcome: Callable[[], Outcome]) -> None:
+        """Answer all that the server has passed over.
 
-    def _answer(self, outcome: str | CartesiaSTTError) -> None:
-        self.pending -= 1
-        self.answers.append(outcome)
+        Args:
+            outcome: Asked for the answer of each.
+        """
+        self._sent.clear()
+        while self._waiting:
+            self._answer(self._waiting[0], outcome())
+
+    def _answer(self, who: object, outcome: Outcome) -> None:
+        for number, one in enumerate(self._waiting):
+            if one is who:
+                del self._waiting[number]
+                break
+        self.answers.append((who, outcome))

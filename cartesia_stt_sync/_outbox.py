@@ -60,7 +60,6 @@ class Outbox:
         budget: Seconds of audio that may be sent at all, ours included.
 
     Attributes:
-        closing: Whether the ``close`` is queued or sent.
         dropped: Seconds of audio that the budget was not enough for; ``None``: it
             is not spent.
         timeline: Maps the server's seconds to the caller's.
@@ -101,7 +100,7 @@ class Outbox:
         # Sent and not answered: the two counts above when they were.
         self._finalizes: list[tuple[int, int]] = []
 
-        self.closing = False
+        self._close_sent = False
         self.dropped: float | None = None
         self.timeline = Timeline()
         self.buffered_bytes = self.source_bytes = 0
@@ -114,6 +113,11 @@ class Outbox:
     def seconds(self, size: int) -> float:
         """Bytes of the wire's format as seconds."""
         return size / self._rate
+
+    @property
+    def closing(self) -> bool:
+        """Whether the ``close`` is queued or sent."""
+        return self._close_sent or self._queue.ends_with is Kind.CLOSE
 
     @property
     def buffered(self) -> float:
@@ -156,10 +160,10 @@ class Outbox:
         self._queue.feed(data, now, voiced=voiced)
         self.buffered_bytes += len(data)
 
-    def finalize(self, now: float) -> None:
-        """Queue a ``finalize`` behind the audio fed so far."""
+    def finalize(self, now: float, waiter: object = None) -> None:
+        """Queue a ``finalize`` behind the audio fed so far, for whoever waits."""
         self.refuse_behind_close("finalize")
-        self._queue.command(Send(Kind.FINALIZE), now)
+        self._queue.command(Send(Kind.FINALIZE, waiter=waiter), now)
 
     def config(self, changes: Mapping[str, object], now: float) -> None:
         """Queue a ``config`` behind the audio fed so far."""
@@ -169,16 +173,15 @@ class Outbox:
     def close(self, now: float) -> None:
         """Queue the ``close`` behind everything; once more is nothing."""
         if not self.closing:
-            self.closing = True
             self._queue.command(Send(Kind.CLOSE), now)
 
-    def ahead_of(self, command: int) -> float:
-        """Seconds of audio that stand before a command that waits.
+    def ahead_of(self, waiter: object) -> float:
+        """Seconds of audio that stand before a ``finalize`` that waits.
 
         Args:
-            command: Its number among those that wait, from 0.
+            waiter: Who waits for its answer; ``None``: what stands before the end.
         """
-        return self.seconds(self._queue.ahead_of(command))
+        return self.seconds(self._queue.ahead_of(waiter))
 
     @property
     def spent(self) -> str | None:
@@ -383,7 +386,9 @@ class Outbox:
         if command.kind is Kind.CONFIG:
             self._changes = merged(self._changes, command.changes)
             return
-        if command.kind is Kind.FINALIZE:
+        if command.kind is Kind.CLOSE:
+            self._close_sent = True
+        elif command.kind is Kind.FINALIZE:
             self._finalizes.append((self._voiced_bytes, self._session_bytes))
         self._unanswered.add(Sent(b"", command, False, self.source_bytes))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from itertools import islice
 from typing import NamedTuple
 
 __all__ = ["Kind", "Queue", "Send"]
@@ -35,11 +34,13 @@ class Send(NamedTuple):
         kind: What it is.
         data: The audio; empty for a command, whose spelling is the endpoint's.
         changes: Of a ``config``, what it changes.
+        waiter: Of a ``finalize``, who waits for its answer.
     """
 
     kind: Kind
     data: bytes = b""
     changes: Mapping[str, object] = _NO_CHANGES
+    waiter: object = None
 
 
 _Piece = tuple[bytes, bool, "float | None"]
@@ -67,8 +68,10 @@ class Run:
 
     def add(self, data: bytes, voiced: bool, fed: float | None) -> None:
         """Put audio at the end, before the command."""
-        self.pieces.append((data, voiced, fed))
-        self.size += len(data)
+        piece, size = (data, voiced, fed), self.size + len(data)
+        # Between these two nobody is interrupted: that is after calls alone.
+        self.size = size
+        self.pieces.append(piece)
 
     def take(self, size: int) -> tuple[bytes, bool, float | None]:
         """Take bytes off the front; voiced if any is, fed when the first was."""
@@ -100,7 +103,11 @@ class Run:
 
 
 class Queue:
-    """Runs of audio, each ended by a command; the last one is still open."""
+    """Runs of audio, each but perhaps the last ended by a command.
+
+    Callers may be interrupted between any two lines, by a Ctrl-C; a command is there
+    with all that belongs to it, or not at all.
+    """
 
     def __init__(self) -> None:
         self._runs: list[Run] = [Run()]
@@ -110,9 +117,15 @@ class Queue:
         """What goes out next."""
         return self._runs[0]
 
+    @property
+    def ends_with(self) -> Kind | None:
+        """Which command nothing stands behind."""
+        command = self._runs[-1].command
+        return None if command is None else command.kind
+
     def feed(self, data: bytes, now: float, *, voiced: bool) -> None:
         """Put audio at the end."""
-        run = self._runs[-1]
+        run = self._open()
         if not run.size:
             run.since = now
         if data:
@@ -120,16 +133,25 @@ class Queue:
 
     def command(self, command: Send, now: float) -> None:
         """Put a command behind the audio so far."""
-        self._runs[-1].command, self._runs[-1].commanded = command, now
-        self._runs.append(Run())
+        run = self._open()
+        run.commanded = now
+        run.command = command
 
     def take_command(self) -> Run:
         """Take out the front run, whose audio is gone and whose command is due."""
+        if len(self._runs) == 1:
+            self._runs.append(Run())
         return self._runs.pop(0)
 
-    def ahead_of(self, command: int) -> int:
-        """Bytes of audio before a command, counted from 0."""
-        return sum(run.size for run in islice(self._runs, command + 1))
+    def ahead_of(self, waiter: object) -> int:
+        """Bytes of audio before somebody's ``finalize``; ``None``: all."""
+        size = 0
+        for run in self._runs:
+            size += run.size
+            command = run.command
+            if waiter is not None and command and command.waiter is waiter:
+                break
+        return size
 
     def drop_audio(self) -> None:
         """Forget all audio; the commands stay."""
@@ -161,3 +183,9 @@ class Queue:
         joint.command, joint.commanded = first.command, first.commanded
         runs.extend(self._runs)
         self._runs = runs
+
+    def _open(self) -> Run:
+        """The run at the end that no command has ended yet."""
+        if self._runs[-1].command is not None:
+            self._runs.append(Run())
+        return self._runs[-1]

@@ -100,7 +100,6 @@ class Stream:
         self.journal: Callable[..., None] = _keep_none
         self._started = False
         self._feeding: int | None = None  # the thread whose feed is under way
-        self._futures: list[UtteranceFuture] = []
         self._iterators: WeakSet[EventIterator] | None = None  # as most have none
 
     @property
@@ -188,7 +187,10 @@ class Stream:
                     # After a clean end the server's close frame is still to come.
                     cut = self._started and self.ended and not self.core.drained
                     break
-                future, outcome = self._futures.pop(0), answers.popleft()
+                future, outcome = answers.popleft()
+            if future is None:
+                continue  # an endpointer's; its text is in the transcript
+            assert isinstance(future, UtteranceFuture)
             try:
                 if isinstance(outcome, str):
                     future.set_result(outcome)
@@ -288,7 +290,6 @@ class Stream:
         with self.lock:
             self._refuse_if_ended()
             self.core.feed(data, muted=muted, now=self.now(), ends=ends)
-            self._futures.extend(UtteranceFuture(self) for _ in ends)
             self.core.counters.fed += seconds
             self.core.counters.muted += seconds if muted else 0.0
         self._driver.push()
@@ -323,8 +324,7 @@ class Stream:
         future = UtteranceFuture(self)
         with self.lock:
             self._refuse_if_ended()
-            self.core.finalize(self._converter.flush(), self.now())
-            self._futures.append(future)
+            self.core.finalize(self._converter.flush(), self.now(), future)
             if self.core.findings.to_log:
                 self._driver.woken()
         self._driver.push()
@@ -343,11 +343,9 @@ class Stream:
     def stuck(self, future: UtteranceFuture) -> str:
         """Say why a future has no answer yet; see `Core.stuck`."""
         with self.lock:
-            answered = len(self.core.finalizes.answers)
-            unanswered = self._futures[answered:]
-            if future not in unanswered:
+            if not self.core.finalizes.is_waiting(future):
                 return "nothing: the answer is there by now"
-            return self.core.stuck(self.now(), unanswered.index(future))
+            return self.core.stuck(self.now(), future)
 
     def close(self, wait: bool, timeout: float | None) -> None:
         """Drain and end; see `Transcriber.close`."""

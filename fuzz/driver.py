@@ -258,9 +258,9 @@ class Driver:
 
     def ask(self, a: int, b: int) -> None:
         """Ask where it is stuck, which must have an answer at any time."""
-        waiting = len(self.model.finalizes) - len(self.core.finalizes.answers)
-        which = None if a % 4 == 0 or not waiting else b % waiting
-        assert self.core.stuck(self.model.now, which).startswith("'")
+        waiting = self.model.waiters[len(self.core.finalizes.answers) :]
+        waiter = None if a % 4 == 0 or not waiting else waiting[b % len(waiting)]
+        assert self.core.stuck(self.model.now, waiter).startswith("'")
         assert self.core.outbox.lag(self.model.now) >= 0
 
     # The end

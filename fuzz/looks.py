@@ -20,7 +20,8 @@ __all__ = ["check_end", "check_now"]
 def check_now(model: Model) -> None:
     """See that figures, answers and text are what they must be."""
     core, state = model.core, model.state
-    ended, answers = core.session.ended, list(core.finalizes.answers)
+    ended, answers = core.session.ended, [text for _, text in core.finalizes.answers]
+    assert [who for who, _ in core.finalizes.answers] == model.waiters[: len(answers)]
     assert ended == (state in (State.CLOSED, State.FAILED))
     assert (state is State.FAILED) == (core.error is not None)
     assert len(answers) <= len(model.finalizes)

@@ -59,6 +59,7 @@ class Model:
         self.begin = 0  # the first byte of this connection
         self.largest = 0  # bytes in a message
         self.finalizes: list[int] = []  # where each stands in the audio
+        self.waiters: list[object] = []  # who waits for each
         self.sent = self.answered = 0  # of those
         self.awaiting: deque[int] = deque()  # where those stood that are unanswered
         self.surely = self.perhaps = 0  # bytes that have been answered
@@ -106,12 +107,14 @@ class Model:
         closing = self.core.outbox.closing
         try:
             with self.move("finalize"):
-                self.core.finalize(self.converter.flush(), self.now)
+                waiter = object()
+                self.core.finalize(self.converter.flush(), self.now, waiter)
         except ClosedError:
             assert closing
             return
         assert not closing, "finalized behind the close"
         self.finalizes.append(len(self.audio))
+        self.waiters.append(waiter)
 
     def close(self) -> None:
         """Queue the close."""
@@ -205,7 +208,7 @@ class Model:
 
     def _answered(self) -> None:
         text = self.core.speech.assembler.text
-        assert self.core.finalizes.answers[-1] == text[self.told :], (
+        assert self.core.finalizes.answers[-1][1] == text[self.told :], (
             "another utterance's text"
         )
         assert len(self.core.finalizes.answers) == self.answered

@@ -92,6 +92,7 @@ class Rig:
         )
         self.now = 100.0
         self.sent: list[Send] = []
+        self._made = 0
         self.calls: list[tuple[str, object]] = []
         if open:
             self.open()
@@ -107,8 +108,9 @@ class Rig:
         self.core.feed(data, muted=muted, now=self.now)
 
     def finalize(self) -> None:
-        """Queue a finalize now."""
-        self.core.finalize(self.converter.flush(), self.now)
+        """Queue a finalize now; its number waits for it."""
+        self.core.finalize(self.converter.flush(), self.now, self._made)
+        self._made += 1
 
     def close(self) -> None:
         """Close now."""
@@ -138,7 +140,7 @@ class Rig:
 
     def answers(self) -> list[str | CartesiaSTTError]:
         """The answers since the last time."""
-        taken = list(self.core.finalizes.answers)
+        taken = [answer for _, answer in self.core.finalizes.answers]
         self.core.finalizes.answers.clear()
         return taken
 
@@ -543,7 +545,7 @@ class TestStuck:
         assert rig.core.stuck(rig.now, 1).startswith("'queued': 0.4 s")
         assert rig.core.stuck(rig.now, 2).startswith("'queued': 1.4 s")
         rig.hear(FlushDone())
-        assert rig.core.stuck(rig.now, 0).startswith("'queued': 0.4 s")
+        assert rig.core.stuck(rig.now, 1).startswith("'queued': 0.4 s")
 
     def test_a_server_that_does_not_read(self) -> None:
         """The socket takes nothing."""

@@ -1046,18 +1046,18 @@ class TestMeters:
         """One is queued behind the audio, and gone the moment that is."""
         wire = Wire()
         wire.feed(audio(2 * CHUNK))
-        wire.box.finalize(wire.now)
-        assert wire.box.ahead_of(0) == 2 * CHUNK
+        wire.box.finalize(wire.now, "me")
+        assert wire.box.ahead_of("me") == 2 * CHUNK
         wire.feed(audio(CHUNK))
         wire.box.close(wire.now)
-        assert wire.box.ahead_of(1) == 3 * CHUNK
-        assert wire.box.ahead_of(7) == 3 * CHUNK
+        assert wire.box.ahead_of("me") == 2 * CHUNK
+        assert wire.box.ahead_of(None) == 3 * CHUNK
         wire.run(5.0)
         stages = wire.meters.stages()
         assert stages.queued.count == 5
         assert stages.queued.last == 2 * CHUNK
         assert stages.paced.last == 0.0
-        assert wire.box.ahead_of(0) == 0.0
+        assert wire.box.ahead_of("me") == wire.box.ahead_of(None) == 0.0
 
     def test_what_goes_out_again(self) -> None:
         """It has been measured."""

@@ -1,0 +1,138 @@
+"""A Ctrl-C in the middle of a call, at each place where there can be one.
+
+Python raises KeyboardInterrupt in the main thread once a call has returned, or as a
+function begins. A profile function sees these very places, and raises it at each of
+them in turn, with the session's other threads at work. Whoever was interrupted has its
+exception; nobody else may wait for ever, get another's answer, or see a thread die.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic
+from types import FrameType
+
+import pytest
+
+import cartesia_stt_sync
+from cartesia_stt_sync import ClosedError, Reconnect
+from cartesia_stt_sync._transport import ServerClosed
+from cartesia_stt_sync.events import Done
+
+from .fakes import FLUSHED, LIMIT, FakeTransport, Rig, final
+
+CHUNK = b"\x11\x22" * 1600
+
+_PACKAGE = str(Path(cartesia_stt_sync.__file__).parent)
+
+_MOST = 2000
+"""Places in one call; a test that finds more would never end."""
+
+
+def _interrupted(call: Callable[[], object], place: int) -> bool:
+    """Call, and interrupt at one of the places; whether there was one so late."""
+    seen = itertools.count()
+
+    def profile(frame: FrameType, event: str, argument: object) -> None:
+        if event in ("call", "return", "c_return"):
+            ours = frame.f_code.co_filename.startswith(_PACKAGE)
+            if ours and next(seen) == place:
+                sys.setprofile(None)
+                raise KeyboardInterrupt
+
+    gc.disable()  # or the interrupt may go to what is collected, and be lost there
+    sys.setprofile(profile)
+    try:
+        call()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.setprofile(None)
+        gc.enable()
+    return False
+
+
+def _serve(wire: FakeTransport) -> None:
+    """Answer each finalize with a number of its own, and the close."""
+    told = itertools.count(1)
+
+    def reply(data: bytes | str) -> None:
+        if data == "finalize":
+            wire.push(final(f" {next(told)}"), FLUSHED)
+        if data == "close":
+            wire.push(Done(), ServerClosed(1000, ""))
+
+    wire.on_send = reply
+
+
+def _a_finalize(rig: Rig) -> Callable[[], object]:
+    return rig.t.finalize
+
+
+def _live_audio(rig: Rig) -> Callable[[], object]:
+    return lambda: rig.t.feed(CHUNK)
+
+
+def _audio_in_advance(rig: Rig) -> Callable[[], object]:
+    return lambda: rig.t.feed(CHUNK * 3)
+
+
+def _a_close(rig: Rig) -> Callable[[], object]:
+    return lambda: rig.t.close(wait=False)
+
+
+@pytest.mark.parametrize("then", ["goes on", "aborts"])
+@pytest.mark.parametrize(
+    "action", [_a_finalize, _live_audio, _audio_in_advance, _a_close]
+)
+def test_at_each_place(
+    action: Callable[[Rig], Callable[[], object]],
+    then: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The finalizes before it and behind it are answered, each with its own text."""
+    for place in range(_MOST):
+        wires = [FakeTransport(), FakeTransport()]
+        for wire in wires:
+            _serve(wire)
+        rig = Rig(*wires, reconnect=Reconnect(), close_timeout=None)
+        rig.t.open()
+        rig.t.feed(CHUNK)
+        before = rig.t.finalize()
+        assert before.result(LIMIT) == " 1"
+        interrupted = _interrupted(action(rig), place)
+        if then == "aborts":
+            rig.t.abort()
+        else:
+            _goes_on(rig, place)
+        assert not [record for record in caplog.records if "died" in record.message]
+        if not interrupted:
+            assert place > 20, "nothing was interrupted"
+            return
+    raise AssertionError("more places than there can be")
+
+
+def _goes_on(rig: Rig, place: int) -> None:
+    """The session is as useful as before, or has ended and says so."""
+    late = None
+    with suppress(ClosedError):  # it was a close that was interrupted
+        rig.t.feed(CHUNK)
+        late = rig.t.finalize()
+    rig.t.close(wait=False)
+    changed = rig.t._stream.changed
+    until = monotonic() + LIMIT
+    while rig.t.state not in ("CLOSED", "FAILED"):
+        assert monotonic() < until, f"at place {place} it stands still"
+        rig.clock.advance(0.2)
+        with changed:
+            changed.wait(0.001)  # the threads are to get a word in
+    rig.t.close()
+    if late is not None:
+        text = late.result(LIMIT)
+        assert text.strip().isdigit(), (place, text)
+        assert rig.t.text.endswith(text), (place, rig.t.text, text)
