@@ -81,6 +81,8 @@ class Attempts:
         jitter: See `delays`.
     """
 
+    __slots__ = ("_asked_to_wait", "_jitter", "_left", "_made", "_policy")
+
     def __init__(self, policy: Reconnect | None, jitter: Callable[[], float]) -> None:
         self._policy = policy
         self._jitter = jitter

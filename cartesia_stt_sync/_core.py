@@ -85,6 +85,12 @@ class Core:
     Threads: none; its driver holds a lock around each call.
     """
 
+    __slots__ = (
+        *("_attempts", "_checks", "_close_frame", "_complaint", "_configured"),
+        *("_endpoint", "_loss", "_replay", "_watch", "counters", "drain", "error"),
+        *("finalizes", "findings", "meters", "outbox", "session", "speech"),
+    )
+
     def __init__(
         self,
         *,
@@ -230,8 +236,9 @@ class Core:
             now: The time.
             early: See `Outbox.poll`.
         """
-        self.meters.sent.end(now)  # whoever asks has sent what it got before
-        state = self.session.state
+        sending, state = self.meters.sent, self.session.state
+        if sending.since is not None:
+            self.sent(now)  # whoever asks has sent what it got before
         if state is not _OPEN:
             if self.session.ended:
                 return None
@@ -244,7 +251,7 @@ class Core:
             self.session.ours(Ours.CLOSE)
             self.findings.note(checks.budget_spent(self.outbox.dropped))
         if isinstance(step, Send):
-            self.meters.sent.begin(now)
+            sending.since = now
             if step.kind is _AUDIO:
                 return step
             if step.kind is Kind.CLOSE:
@@ -258,6 +265,10 @@ class Core:
             elif step.kind is Kind.SILENCE and not self.finalizes.pending:
                 self._note(self._watch.gap(self.outbox.gap))
         return step
+
+    def sent(self, now: float) -> None:
+        """Note that what `step` has returned is out."""
+        self.meters.sent.end(now)
 
     def _await_done(self, now: float) -> Wait | None:
         until = self.drain.until()
@@ -330,14 +341,14 @@ class Core:
         self._complaint = None
         is_delta = isinstance(event, Transcript) and event.is_final
         if is_delta or isinstance(event, TurnEnd):
-            self._watch.answered()
-            if problem := self.speech.too_much(size):
+            self._watch.unanswered = False
+            if self.speech.limit.add(size) and (problem := self.speech.too_much()):
                 self.fail(ProtocolError(problem))
                 return []
         calls: list[Call] = []
         if isinstance(event, Transcript):
             event = self.speech.transcript(event)
-            if self.speech.misheard:
+            if self.speech.seam.differed:
                 self.findings.note(checks.replay_differs())
         elif isinstance(event, TurnEvent):
             calls = self.speech.turn(event)
@@ -350,8 +361,7 @@ class Core:
         elif isinstance(event, Malformed):
             self.counters.malformed += 1
         calls = calls_for(event, calls)
-        untold = self.findings.untold()
-        return [*untold, *calls] if untold else calls
+        return [*self.findings.untold(), *calls] if self.findings.to_tell else calls
 
     def server_closed(self, code: int, reason: str, now: float) -> list[Call]:
         """Note the server's close frame; see `take_in`."""

@@ -23,6 +23,8 @@ class Drain:
         sent: When it was.
     """
 
+    __slots__ = ("_by", "_telling_since", "begun", "limit", "sent")
+
     def __init__(self, limit: float | None) -> None:
         self.limit = limit
         self.sent = 0.0

@@ -76,6 +76,11 @@ class Ears:
     Threads: one at a time, that whose `feed` has its turn; but for `reset`.
     """
 
+    __slots__ = (
+        *("_begun", "_endpointer", "_levels", "_listener", "_reset", "_wire"),
+        *("deaf", "hears_ends"),
+    )
+
     def __init__(
         self,
         source: AudioFormat,
@@ -153,6 +158,8 @@ class Levels:
     Args:
         rate: Samples a second.
     """
+
+    __slots__ = ("_rest", "_size")
 
     def __init__(self, rate: int) -> None:
         self._size = max(1, round(rate * BLOCK))

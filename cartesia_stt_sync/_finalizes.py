@@ -28,6 +28,8 @@ class Finalizes:
             whoever tells them empties it.
     """
 
+    __slots__ = ("_sent", "_waiting", "answers")
+
     def __init__(self) -> None:
         self.answers: deque[tuple[object, Outcome]] = deque()
         self._waiting: list[object] = []  # for those without an answer, sent or not

@@ -21,37 +21,32 @@ class Findings:
 
     Attributes:
         all: In the order they were made; only ever appended to.
+        to_tell: Of which no handler has been told.
+        to_log: That are not in the log.
     """
+
+    __slots__ = ("_about", "all", "to_log", "to_tell")
 
     def __init__(self, about: str = "") -> None:
         self._about = about
         self.all: list[Finding] = []
-        self._untold: list[Finding] = []
-        self._unlogged: list[Finding] = []
+        self.to_tell: list[Finding] = []
+        self.to_log: list[Finding] = []
 
     def note(self, finding: Finding) -> None:
         """Keep a finding, the first time it is made."""
         if all(known.code != finding.code for known in self.all):
             finding = attrs.evolve(finding, message=self._about + finding.message)
             self.all.append(finding)
-            self._untold.append(finding)
-            self._unlogged.append(finding)
+            self.to_tell.append(finding)
+            self.to_log.append(finding)
 
     def untold(self) -> list[Call]:
         """Take out those that no handler has been told of."""
-        if not self._untold:
-            return []
-        told, self._untold = self._untold, []
+        told, self.to_tell = self.to_tell, []
         return [("finding", finding) for finding in told]
-
-    @property
-    def to_log(self) -> bool:
-        """Whether there are some that are not in the log."""
-        return bool(self._unlogged)
 
     def unlogged(self) -> list[Finding]:
         """Take out those that are not in the log."""
-        if not self._unlogged:
-            return []
-        logged, self._unlogged = self._unlogged, []
+        logged, self.to_log = self.to_log, []
         return logged

@@ -28,6 +28,7 @@ _WHOLE_TEXT = _FIN | TEXT
 _WITH_NUMPY = 256
 """Bytes of payload from which on NumPy masks faster than an integer does."""
 
+_head = struct.Struct("!BBH").pack
 _short = struct.Struct("!BB4s").pack
 _medium = struct.Struct("!BBH4s").pack
 _long = struct.Struct("!BBQ4s").pack
@@ -109,6 +110,21 @@ class FrameReader:
         self._opcode: int | None = None  # of the fragmented message under way
         self._message = bytearray()
 
+    def whole(self, data: bytes) -> bytes | None:
+        """Take in what was read; return it where it is one text message and no more.
+
+        As nearly all is that a session in real time gets. It takes a fifth of the time
+        of `feed` and `next`, which decide all else: ``None`` says to ask `next`.
+        """
+        size = len(data) - 4
+        if _MOST_CONTROL < size < 1 << 16 and not self._buffer:
+            # The head of just such a message is made, and compared.
+            head = _head(_WHOLE_TEXT, 126, size)
+            if data.startswith(head) and size <= self._max and self._opcode is None:
+                return data[4:]
+        self.feed(data)
+        return None
+
     def feed(self, data: bytes) -> None:
         """Take in what was read."""
         if not self._buffer:
@@ -138,18 +154,6 @@ class FrameReader:
         Raises:
             ProtocolError: The peer broke the protocol or the size limit.
         """
-        # A whole message of up to 64 KiB, as nearly all are, and nothing before it: a
-        # quarter of the time of the general way, which decides all else.
-        buffer = self._buffer
-        if len(buffer) > 4 and buffer[0] == _WHOLE_TEXT and self._opcode is None:
-            size, begin = buffer[1], 2
-            if size == 126:
-                size, begin = buffer[2] << 8 | buffer[3], 4
-            end = begin + size
-            if (begin == 4 or size < 126) and end <= len(buffer) and size <= self._max:
-                payload = bytes(buffer[begin:end])
-                self._drop(end)
-                return Frame(TEXT, payload)
         while True:
             frame = self._next_frame()
             if frame is None:

@@ -57,12 +57,16 @@ class Gate:
             a handler's or a future's. Always ``with lock``, never ``with changed``:
             that is Python code, in which a Ctrl-C could leave the lock held.
         changed: The lock's one condition, to wait on and to notify.
+        waiting: How many wait on it: to notify nobody takes longer than to look.
         drivers: Of all the streams; only appended to, before any call.
     """
+
+    __slots__ = ("changed", "drivers", "lock", "waiting")
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.changed = threading.Condition(self.lock)
+        self.waiting = 0
         self.drivers: list[Driver] = []
 
     def is_current_thread(self) -> bool:

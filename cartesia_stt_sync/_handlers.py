@@ -26,6 +26,8 @@ class Handlers:
     Threads: `add` from any thread; `run` on the receiver only.
     """
 
+    __slots__ = ("__weakref__", "_by_type", "_clock", "errors")
+
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         # Lists that only grow, by calls that are atomic, so this needs no lock; a

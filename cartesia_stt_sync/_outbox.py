@@ -63,6 +63,7 @@ class Outbox:
         dropped: Seconds of audio that the budget was not enough for; ``None``: it
             is not spent.
         timeline: Maps the server's seconds to the caller's.
+        filler: Says when silence is due, and whether the server owes an answer.
         buffered_bytes: Audio that waits.
         source_bytes: The caller's audio sent so far, each byte counted once.
         silence_bytes: Silence put in so far.
@@ -70,6 +71,14 @@ class Outbox:
 
     Threads: none of its own; its driver holds a lock around each call.
     """
+
+    __slots__ = (
+        *("_answered_until", "_budget", "_changes", "_chunk", "_close_sent"),
+        *("_finalizes", "_meters", "_queue", "_rate", "_schedule"),
+        *("_session_bytes", "_silence", "_taken_at", "_unanswered"),
+        *("_voiced_bytes", "_width", "buffered_bytes", "dropped", "filler"),
+        *("silence_bytes", "source_bytes", "timeline", "wire_bytes"),
+    )
 
     def __init__(
         self,
@@ -88,7 +97,7 @@ class Outbox:
 
         self._queue = Queue()
         self._schedule = Schedule(pacing.catch_up)
-        self._filler = Filler(pacing, self.seconds(fill))
+        self.filler = Filler(pacing, self.seconds(fill))
         self._meters = meters or Meters()
         self._taken_at = -math.inf  # when something last left for the wire
         self._unanswered = Unanswered(self._whole(max_replay) if max_replay else 0)
@@ -127,17 +136,12 @@ class Outbox:
     @property
     def gap(self) -> float:
         """Seconds of silence that fill the gap in the audio that is open."""
-        return self._filler.filled
-
-    @property
-    def owed_an_answer(self) -> bool:
-        """Whether the server holds speech that it has not answered."""
-        return self._filler.unanswered
+        return self.filler.filled
 
     @property
     def unheard(self) -> float:
         """Seconds of the caller's audio without an answer; 0 where none is due."""
-        if not (self._filler.unanswered or self.buffered_bytes):
+        if not (self.filler.unanswered or self.buffered_bytes):
             return 0.0
         sent = self.source_bytes - self._unanswered.answered
         return self.seconds(self.buffered_bytes + max(0, sent))
@@ -214,7 +218,7 @@ class Outbox:
     def opened(self, now: float) -> None:
         """Note that a connection stands; pacing and keep-alive begin here."""
         self._schedule.restart()
-        self._filler.restart(now)
+        self.filler.restart(now)
 
     def heard(
         self, *, final: bool, duration: float | None = None, end: float | None = None
@@ -230,7 +234,7 @@ class Outbox:
             duration: Seconds of audio that the final covers.
             end: When its last word ended, in the server's seconds.
         """
-        self._filler.unanswered = not final
+        self.filler.unanswered = not final
         if not final:
             return
         # The server's seconds count our silence. Durations leave out what it
@@ -247,7 +251,7 @@ class Outbox:
         The service calls a turn over once its speaker has been quiet for a while.
         What it has not heard by then may be the beginning of the next one.
         """
-        self._filler.unanswered = False
+        self.filler.unanswered = False
         self._answer_until(self.seconds(self._session_bytes) - _UNHEARD)
 
     def _answer_until(self, seconds: float) -> None:
@@ -256,7 +260,8 @@ class Outbox:
         if seconds <= self._answered_until:
             return  # as it was
         self._answered_until = seconds
-        source = self.timeline.source_time(seconds)
+        timeline = self.timeline
+        source = timeline.source_time(seconds) if timeline.differs else seconds
         self._unanswered.covered(round(source * self._rate / self._width) * self._width)
 
     def flushed(self) -> bool:
@@ -268,7 +273,7 @@ class Outbox:
             return False
         voiced, session = self._finalizes.pop(0)
         if voiced == self._voiced_bytes:
-            self._filler.unanswered = False
+            self.filler.unanswered = False
         self._unanswered.flushed()
         self._answer_until(self.seconds(session))
         return True
@@ -284,15 +289,40 @@ class Outbox:
             now: The time.
             early: How long before it is due a whole chunk may go.
         """
-        run = self._queue.front
-        if run.size:
-            return self._poll_audio(run, now, early)
-        if run.command is not None:
-            self._queue.take_command()
-            self._left(run.commanded, now)
-            self._note_command(run.command)
-            return run.command
-        return Wait(None) if self.closing else self._poll_silence(now)
+        run = self._queue.runs[0]
+        if not run.size:
+            return self._poll_command(run, now)
+        # Audio, ten times a second and stream: one function, with few calls.
+        due = self._schedule.due
+        at = (now if due is None else due) - early
+        size = run.next_piece() if self._chunk is None else self._chunk
+        if run.size < size:
+            if run.command is None:
+                # The rest of the chunk may be under way; but it is not waited for
+                # longer than it would take to play.
+                at = max(at, run.since + self.seconds(size))
+            size = run.size
+        if now < at:
+            return Wait(at)
+        if self._budget is not None:
+            size = min(size, self._room())
+            if not size:
+                return self._end_early(now)
+        data, voiced, fed = run.take(size)
+        self._left(fed, now)
+        run.since = now
+        self.buffered_bytes -= size
+        self.source_bytes += size
+        self._session_bytes += size
+        self.wire_bytes += size
+        seconds = size / self._rate
+        due = self._schedule.advance(now, seconds)
+        self.filler.audio_sent(now, seconds)
+        if voiced:
+            self.filler.unanswered = True
+            self._voiced_bytes += size
+        self._unanswered.add(Sent(data, None, voiced, self.source_bytes))
+        return Send(_AUDIO, data, due if run.size >= size else None)
 
     def rewind(self) -> float:
         """Put what the server has not answered back in front, for a new connection.
@@ -314,36 +344,17 @@ class Outbox:
         self.timeline.restart(self.seconds(self.source_bytes))
         return self.seconds(size)
 
-    def _poll_audio(self, run: Run, now: float, early: float = 0.0) -> Send | Wait:
-        at = self._schedule.ready(now) - early
-        size = run.next_piece() if self._chunk is None else self._chunk
-        if run.size < size:
-            if run.command is None:
-                # The rest of the chunk may be under way; but it is not waited for
-                # longer than it would take to play.
-                at = max(at, run.since + self.seconds(size))
-            size = run.size
-        if now < at:
-            return Wait(at)
-        if self._budget is not None:
-            size = min(size, self._room())
-            if not size:
-                return self._end_early(now)
-        data, voiced, fed = run.take(size)
-        self._left(fed, now)
-        run.since = now
-        self.buffered_bytes -= size
-        self.source_bytes += size
-        seconds = self._advance(now, size)
-        self._filler.audio_sent(now, seconds)
-        if voiced:
-            self._filler.unanswered = True
-            self._voiced_bytes += size
-        self._unanswered.add(Sent(data, None, voiced, self.source_bytes))
-        return Send(_AUDIO, data)
+    def _poll_command(self, run: Run, now: float) -> Send | Wait:
+        """The same where no audio stands in front: a command, or silence."""
+        if run.command is None:
+            return Wait(None) if self.closing else self._poll_silence(now)
+        self._queue.take_command()
+        self._left(run.commanded, now)
+        self._note_command(run.command)
+        return run.command
 
     def _poll_silence(self, now: float) -> Send | Wait:
-        at = self._filler.at()
+        at = self.filler.at()
         if at == math.inf:
             return Wait(None)
         at = max(at, self._schedule.ready(now))
@@ -352,9 +363,12 @@ class Outbox:
         size = len(self._silence)
         if self._room() < size:
             return self._end_early(now)
-        self.timeline.insert(self.seconds(self._session_bytes), self.seconds(size))
-        self._advance(now, size)
-        self._filler.silence_sent(now)
+        seconds = self.seconds(size)
+        self.timeline.insert(self.seconds(self._session_bytes), seconds)
+        self._session_bytes += size
+        self.wire_bytes += size
+        self._schedule.advance(now, seconds)
+        self.filler.silence_sent(now)
         self.silence_bytes += size
         return Send(Kind.SILENCE, self._silence)
 
@@ -391,14 +405,6 @@ class Outbox:
         elif command.kind is Kind.FINALIZE:
             self._finalizes.append((self._voiced_bytes, self._session_bytes))
         self._unanswered.add(Sent(b"", command, False, self.source_bytes))
-
-    def _advance(self, now: float, size: int) -> float:
-        """Note audio sent; return its seconds."""
-        self._session_bytes += size
-        self.wire_bytes += size
-        seconds = self.seconds(size)
-        self._schedule.advance(now, seconds)
-        return seconds
 
 
 @cache

@@ -51,6 +51,8 @@ class Schedule:
         due: That moment, or ``None`` before the first audio of a connection.
     """
 
+    __slots__ = ("_catch_up", "due")
+
     def __init__(self, catch_up: float | None) -> None:
         self._catch_up = math.inf if catch_up is None else catch_up
         self.due: float | None = None
@@ -63,15 +65,17 @@ class Schedule:
         """Return the moment from which audio may go."""
         return now if self.due is None else self.due
 
-    def advance(self, now: float, seconds: float) -> None:
-        """Note audio sent: ``due`` moves by its length.
+    def advance(self, now: float, seconds: float) -> float:
+        """Note audio sent: ``due`` moves by its length; return it.
 
         From where it was, not from ``now``, and so never drifts; only a lag beyond
         ``catch_up`` is forgiven.
         """
         due = now if self.due is None else self.due
         earliest = now - self._catch_up
-        self.due = (due if due > earliest else earliest) + seconds
+        due = (due if due > earliest else earliest) + seconds
+        self.due = due
+        return due
 
 
 class Filler:
@@ -86,6 +90,11 @@ class Filler:
         unanswered: Whether the server holds speech that it has not answered.
         filled: Seconds of silence in the gap that is open.
     """
+
+    __slots__ = (
+        *("_chunk", "_next", "_pacing", "_played", "_quiet_since", "filled"),
+        "unanswered",
+    )
 
     def __init__(self, pacing: Pacing, chunk: float) -> None:
         self._pacing = pacing

@@ -45,6 +45,8 @@ class ThreadPair(Line):
     Threads: its two own; each method says who may call it.
     """
 
+    __slots__ = ("_bell", "_receiving", "_starting", "_threads", "_woken")
+
     def __init__(
         self,
         stream: Stream,
@@ -56,7 +58,9 @@ class ThreadPair(Line):
         teller = Teller(stream, endpoint=endpoint, handlers=handlers)
         super().__init__(stream, teller, make_transport)
         self._bell = Bell(stream.lock)  # the sender's own
-        self._receiving = True  # guarded by the stream's lock
+        # Guarded by the stream's lock:
+        self._woken = False  # since the sender has last looked
+        self._receiving = True
         self._starting = threading.Lock()  # held by start(), so that join() waits
         self._threads: tuple[threading.Thread, ...] = ()
 
@@ -118,44 +122,64 @@ class ThreadPair(Line):
 
     def woken(self) -> None:
         """Have the sender look; requires the stream's lock."""
+        self._woken = True
         self._bell.notify()
 
     # The sender's thread
 
     def _send(self) -> None:
         lock, core = self._stream.lock, self._stream.core
+        due: float | None = None
         try:
             while True:
                 with lock:
-                    step = self._next()
+                    step = self._next(due)
                     transport = self._transport
                     findings = core.findings.unlogged() if core.findings.to_log else ()
                 if findings:
                     report(findings)
                 if step is None:
                     break
+                due = None
                 if isinstance(step, Wait):
                     continue  # it was woken for the findings
                 if isinstance(step, Unsent):
                     transport = step.transport
+                else:
+                    due = step.following
                 assert transport is not None
                 try:
                     self._write(step, transport)
                 except ConnectionLost as exc:
+                    due = None
                     self._send_failed(transport, exc)
             self._stream.settle()
         except BaseException as exc:
             self._died(exc)
         self._watch_farewell()
 
-    def _next(self) -> Send | Unsent | Wait | None:
-        """Wait until something is to be sent, or logged; ``None``: it is over."""
+    def _next(self, due: float | None) -> Send | Unsent | Wait | None:
+        """Wait until something is to be sent, or logged; ``None``: it is over.
+
+        Args:
+            due: When that is, if nobody wakes the sender: what it has just sent says
+                so, and the core need not be asked.
+        """
         stream, findings = self._stream, self._stream.core.findings
-        while isinstance(step := self._step(), Wait) and not findings.to_log:
+        if due is not None and not self._woken:
+            now = stream.now()
+            stream.core.sent(now)
+            self._idle, self._until = True, due
+            if now < due:
+                stream.clock.wait(self._bell, due - now)
+        while True:
+            self._woken = False
+            step = self._step()
+            if not isinstance(step, Wait) or findings.to_log:
+                return step
             left = None if step.until is None else step.until - stream.now()
             if left is None or left > 0:
                 stream.clock.wait(self._bell, left)
-        return step
 
     def _write(self, step: Send | Unsent, transport: Transport) -> None:
         if isinstance(step, Send):

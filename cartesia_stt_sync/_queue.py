@@ -33,12 +33,14 @@ class Send(NamedTuple):
     Attributes:
         kind: What it is.
         data: The audio; empty for a command, whose spelling is the endpoint's.
+        following: Of audio, when what waits behind it is due, if that is audio, too.
         changes: Of a ``config``, what it changes.
         waiter: Of a ``finalize``, who waits for its answer.
     """
 
     kind: Kind
     data: bytes = b""
+    following: float | None = None
     changes: Mapping[str, object] = _NO_CHANGES
     waiter: object = None
 
@@ -58,6 +60,8 @@ class Run:
         command: What stands behind it, if anything does yet.
         commanded: Since when; ``None``: it goes out once more.
     """
+
+    __slots__ = ("begin", "command", "commanded", "pieces", "since", "size")
 
     def __init__(self) -> None:
         self.pieces: deque[_Piece] = deque()
@@ -107,20 +111,20 @@ class Queue:
 
     Callers may be interrupted between any two lines, by a Ctrl-C; a command is there
     with all that belongs to it, or not at all.
+
+    Attributes:
+        runs: In order; the first goes out next.
     """
 
-    def __init__(self) -> None:
-        self._runs: list[Run] = [Run()]
+    __slots__ = ("runs",)
 
-    @property
-    def front(self) -> Run:
-        """What goes out next."""
-        return self._runs[0]
+    def __init__(self) -> None:
+        self.runs: list[Run] = [Run()]
 
     @property
     def ends_with(self) -> Kind | None:
         """Which command nothing stands behind."""
-        command = self._runs[-1].command
+        command = self.runs[-1].command
         return None if command is None else command.kind
 
     def feed(self, data: bytes, now: float, *, voiced: bool) -> None:
@@ -139,14 +143,14 @@ class Queue:
 
     def take_command(self) -> Run:
         """Take out the front run, whose audio is gone and whose command is due."""
-        if len(self._runs) == 1:
-            self._runs.append(Run())
-        return self._runs.pop(0)
+        if len(self.runs) == 1:
+            self.runs.append(Run())
+        return self.runs.pop(0)
 
     def ahead_of(self, waiter: object) -> int:
         """Bytes of audio before somebody's ``finalize``; ``None``: all."""
         size = 0
-        for run in self._runs:
+        for run in self.runs:
             size += run.size
             command = run.command
             if waiter is not None and command and command.waiter is waiter:
@@ -155,7 +159,7 @@ class Queue:
 
     def drop_audio(self) -> None:
         """Forget all audio; the commands stay."""
-        for run in self._runs:
+        for run in self.runs:
             run.pieces.clear()
             run.begin = run.size = 0
 
@@ -173,7 +177,7 @@ class Queue:
             if command is not None:
                 runs[-1].command = command
                 runs.append(Run())
-        first, joint = self._runs.pop(0), runs[-1]
+        first, joint = self.runs.pop(0), runs[-1]
         if first.begin:
             data, voiced, fed = first.pieces[0]
             first.pieces[0] = data[first.begin :], voiced, fed
@@ -181,11 +185,11 @@ class Queue:
         joint.size += first.size
         joint.since = first.since
         joint.command, joint.commanded = first.command, first.commanded
-        runs.extend(self._runs)
-        self._runs = runs
+        runs.extend(self.runs)
+        self.runs = runs
 
     def _open(self) -> Run:
         """The run at the end that no command has ended yet."""
-        if self._runs[-1].command is not None:
-            self._runs.append(Run())
-        return self._runs[-1]
+        if self.runs[-1].command is not None:
+            self.runs.append(Run())
+        return self.runs[-1]

@@ -49,19 +49,17 @@ class Seam:
         max_replay: Seconds of audio that may go out again.
 
     Attributes:
+        again: What was said before and is yet to be heard again.
         differed: Whether a replay was heard as something else altogether.
     """
+
+    __slots__ = ("_most", "_said", "again", "differed")
 
     def __init__(self, max_replay: float) -> None:
         self._most = round(max_replay * _WORDS)
         self._said: list[str] = []  # no more than so many
-        self._again: list[str] = []  # of those, what is yet to be heard again
+        self.again: list[str] = []
         self.differed = False
-
-    @property
-    def is_open(self) -> bool:
-        """Whether words are expected that were said before."""
-        return bool(self._again)
 
     def note(self, text: str, *, placed: bool) -> None:
         """Note a final's words, after `trim`.
@@ -79,11 +77,11 @@ class Seam:
     def forget(self) -> None:
         """All audio so far is answered: nothing of it comes again."""
         self._said.clear()
-        self._again = []
+        self.again = []
 
     def open(self) -> None:
         """What is unanswered goes out again, from where the noted words begin."""
-        self._again = list(self._said)
+        self.again = list(self._said)
 
     def without_repeats(self, event: Transcript) -> Transcript:
         """Cut off what a replay has made the server say twice."""
@@ -102,11 +100,11 @@ class Seam:
             text: Of the next transcript.
             final: Whether it stands: a provisional one comes again.
         """
-        if not self._again:
+        if not self.again:
             return 0
-        over = _overlap(self._again, text)
+        over = _overlap(self.again, text)
         if final:
-            self._again = [] if over.differs else self._again[over.used :]
+            self.again = [] if over.differs else self.again[over.used :]
             self.differed = self.differed or over.differs
         return over.cut
 

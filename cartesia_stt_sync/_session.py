@@ -112,6 +112,8 @@ class Session:
         ended: Whether nothing more can come.
     """
 
+    __slots__ = ("ended", "state")
+
     def __init__(self) -> None:
         self.state = State.NEW
         self.ended = False

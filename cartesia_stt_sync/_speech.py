@@ -29,17 +29,21 @@ class Speech:
         channel: Whose text it is, where each channel has a session of its own.
 
     Attributes:
+        seam: What comes once more, after a reconnect.
+        limit: How much text there may be.
         assembler: The text, where the service sends deltas.
         turns: The text, where it sends turns.
     """
+
+    __slots__ = ("_channel", "_outbox", "assembler", "limit", "seam", "turns")
 
     def __init__(
         self, outbox: Outbox, max_replay: float, channel: int | None = None
     ) -> None:
         self._outbox = outbox
         self._channel = channel
-        self._seam = Seam(max_replay)
-        self._limit = TextLimit()
+        self.seam = Seam(max_replay)
+        self.limit = TextLimit()
         self.assembler = Assembler()
         self.turns = Turns()
 
@@ -48,32 +52,26 @@ class Speech:
         """All that stands so far."""
         return self.assembler.text or self.turns.text
 
-    @property
-    def misheard(self) -> bool:
-        """Whether audio that was sent again was heard as something else."""
-        return self._seam.differed
-
-    def too_much(self, size: int) -> str | None:
-        """Count a message of text that stands; say what is wrong if it is too much."""
-        if not self._limit.add(size):
-            return None
-        return self._limit.problem(self._outbox.seconds(self._outbox.wire_bytes))
+    def too_much(self) -> str | None:
+        """Say what is wrong with so much text that stands; ``None``: nothing."""
+        return self.limit.problem(self._outbox.seconds(self._outbox.wire_bytes))
 
     def transcript(self, event: Transcript) -> Transcript:
         """Take in a delta or a provisional text; return what is new in it."""
         final, words = event.is_final, event.words
         end = words[-1].end if words else None
         spoken = final or bool(event.text.strip())
-        if self._seam.is_open:
-            event = self._seam.without_repeats(event)
-        event = self._outbox.timeline.mapped(event)
+        if self.seam.again:
+            event = self.seam.without_repeats(event)
+        if self._outbox.timeline.differs:
+            event = self._outbox.timeline.mapped(event)
         if self._channel is not None:
             event = stamped(event, self._channel)
         self.assembler.add(event)
         if spoken:
             self._outbox.heard(final=final, duration=event.duration, end=end)
         if final:
-            self._seam.note(event.text, placed=bool(event.duration or end))
+            self.seam.note(event.text, placed=bool(event.duration or end))
         return event
 
     def turn(self, event: TurnEvent) -> list[Call]:
@@ -84,7 +82,7 @@ class Speech:
             self._outbox.heard(final=False)
         if isinstance(event, (TurnUpdate, TurnEagerEnd, TurnEnd)):
             text, final = event.transcript, isinstance(event, TurnEnd)
-            if cut := self._seam.trim(text, final=final):
+            if cut := self.seam.trim(text, final=final):
                 event = attrs.evolve(event, transcript=text[cut:])
         return self.turns.take(event)
 
@@ -94,7 +92,7 @@ class Speech:
 
     def all_answered(self) -> None:
         """Nothing of the audio so far will be sent again."""
-        self._seam.forget()
+        self.seam.forget()
 
     def sent_again(self, seconds: float, *, whole: bool = True) -> None:
         """Note that a connection is lost, and so much audio goes out once more.
@@ -107,6 +105,6 @@ class Speech:
         if whole:
             self.turns.drop()
         else:
-            self._seam.note(self.turns.cut_off(), placed=False)
+            self.seam.note(self.turns.cut_off(), placed=False)
         if seconds:
-            self._seam.open()
+            self.seam.open()

@@ -19,6 +19,8 @@ _TELLING = 0.2
 class Meter:
     """How often something took how long."""
 
+    __slots__ = ("_count", "_last", "_longest", "_sum")
+
     def __init__(self) -> None:
         self._count = 0
         self._sum = 0.0
@@ -51,6 +53,8 @@ class Running(Meter):
         what: What it is, in a word.
     """
 
+    __slots__ = ("since", "what")
+
     def __init__(self) -> None:
         super().__init__()
         self.since: float | None = None
@@ -73,6 +77,8 @@ class Running(Meter):
 
 class Meters:
     """One session's meters, a stage each."""
+
+    __slots__ = ("answered", "callback", "paced", "queued", "sent")
 
     def __init__(self) -> None:
         self.queued = Meter()

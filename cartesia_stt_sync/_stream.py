@@ -74,6 +74,12 @@ class Stream:
         journal: Told what callers do, without the lock; for the flight recorder.
     """
 
+    __slots__ = (
+        *("_converter", "_driver", "_ears", "_feeding", "_gate", "_iterators"),
+        *("_max_buffer", "_pid", "_started", "changed", "clock", "core", "journal"),
+        *("lock", "muted", "now"),
+    )
+
     def __init__(
         self,
         *,
@@ -161,7 +167,11 @@ class Stream:
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait for a change. Requires the lock."""
-        self.clock.wait(self.changed, seconds)
+        self._gate.waiting += 1
+        try:
+            self.clock.wait(self.changed, seconds)
+        finally:
+            self._gate.waiting -= 1
 
     def wake(self) -> None:
         """Tell all whom a change may concern. Requires the lock."""
@@ -413,7 +423,7 @@ class Stream:
     def step(self, early: float = 0.0) -> Send | Wait | None:
         """Say what to send now. Requires the lock; see `Core.step`."""
         step = self.core.step(self.now(), early)
-        if not isinstance(step, Wait):
+        if self._gate.waiting and not isinstance(step, Wait):
             self.changed.notify_all()  # there is room, or it is over
         return step
 
@@ -430,14 +440,15 @@ class Stream:
                 self.wake()
             return calls
         # Parsed before the lock is taken: nobody shall wait for that.
-        event, size, outbox = parse(message), len(message), core.outbox
+        event, size, filler = parse(message), len(message), core.outbox.filler
         with self.lock:
-            owed = outbox.owed_an_answer
+            owed = filler.unanswered
             calls = core.take_in(event, self.now(), size)
             if self._iterators is not None:
                 self._put(calls, size)
-            self.changed.notify_all()
-            sooner = outbox.owed_an_answer and not owed  # silence is due then
+            if self._gate.waiting:
+                self.changed.notify_all()
+            sooner = filler.unanswered and not owed  # silence is due then
             if sooner or core.session.ended or core.findings.to_log:
                 # Nothing else that comes in is a reason to send, or to send sooner.
                 self._driver.woken()

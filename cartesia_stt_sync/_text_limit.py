@@ -18,6 +18,8 @@ Nobody speaks so fast: these guard the memory against a server gone wrong.
 class TextLimit:
     """The final text of one session, as it came over the wire."""
 
+    __slots__ = ("_bytes",)
+
     def __init__(self) -> None:
         self._bytes = 0
 

@@ -19,13 +19,19 @@ class Timeline:
     """Where silence was inserted into the audio of one session.
 
     Holds two numbers a gap; adjoining insertions are one gap.
+
+    Attributes:
+        differs: Whether the two are not the same all along.
     """
+
+    __slots__ = ("_base", "_before", "_lengths", "_starts", "differs")
 
     def __init__(self) -> None:
         self.restart(0.0)
 
     def restart(self, source: float) -> None:
         """Begin a session whose second 0 is the caller's second ``source``."""
+        self.differs = bool(source)
         self._base = source
         self._starts: list[float] = []
         self._lengths: list[float] = []
@@ -42,6 +48,7 @@ class Timeline:
         if self._starts and at <= self._starts[-1] + self._lengths[-1] + 1e-9:
             self._lengths[-1] += seconds
             return
+        self.differs = True
         before = self._before[-1] + self._lengths[-1] if self._starts else 0.0
         self._starts.append(at)
         self._lengths.append(seconds)
@@ -59,7 +66,7 @@ class Timeline:
 
     def mapped(self, event: Transcript) -> Transcript:
         """The same transcript with the times of its words as the caller's."""
-        if not event.words or not (self._starts or self._base):
+        if not event.words or not self.differs:
             return event  # nothing to map, or the two are the same
         at = self.source_time
         words = tuple(

@@ -187,14 +187,16 @@ class WebsocketTransport:
             ConnectionLost: The connection ended without a close frame.
             ProtocolError: The peer broke the protocol or the size limit.
         """
+        reader = self._reader
         while True:
-            if self._reader.holds_some:
+            if reader.holds_some:
                 began = time.monotonic()
                 if (message := self._next()) is not None:
                     return message
                 if self._passed_over > _FLOOD:
                     time.sleep(min(time.monotonic() - began, _BREATH))
-            self._reader.feed(self._read())
+            if (whole := reader.whole(self._read())) is not None:
+                return whole
 
     def _next(self) -> bytes | ServerClosed | None:
         """The next message of what was read; ``None``: more is needed."""
@@ -235,7 +237,11 @@ class WebsocketTransport:
         Raises:
             ConnectionLost: The peer is gone.
         """
-        return self._write_more(_framed(data))
+        if isinstance(data, str):
+            frame = build(TEXT, data.encode(), mask_key())
+        else:
+            frame = build(BINARY, data, mask_key())
+        return self._write_more(frame)
 
     def flush(self) -> bool:
         """Send more of what is left over from `begin`; see there."""
@@ -251,8 +257,9 @@ class WebsocketTransport:
         taken: list[Taken] = []
         try:
             while data := self._read_now(_TAKE):
-                self._reader.feed(data)
-                while (message := self._next()) is not None:
+                if (whole := self._reader.whole(data)) is not None:
+                    taken.append(whole)
+                while self._reader.holds_some and (message := self._next()) is not None:
                     taken.append(message)
                     if isinstance(message, ServerClosed):
                         return taken
@@ -333,7 +340,7 @@ class WebsocketTransport:
 
     def _write_some(self, data: bytes | memoryview) -> bytes | memoryview:
         """Write what goes at once; return the rest. Requires the write lock."""
-        pipe = self._standing("send")
+        pipe = self._pipe or self._standing("send")
         try:
             while data and (sent := pipe.write_now(data)):
                 data = memoryview(data)[sent:] if sent < len(data) else b""
@@ -355,8 +362,9 @@ class WebsocketTransport:
 
     def _read(self) -> bytes:
         """Wait until something has come."""
+        pipe = self._pipe or self._standing("receive")
         try:
-            data = self._standing("receive").read()
+            data = pipe.read()
         except OSError as exc:
             raise _lost("receiving", exc) from None
         if not data:
@@ -378,13 +386,6 @@ class WebsocketTransport:
         if pipe is None:
             raise ConnectionLost(f"cannot {doing}: the connection is closed")
         return pipe
-
-
-def _framed(data: bytes | str) -> bytes:
-    """A message in its frame."""
-    if isinstance(data, str):
-        return build(TEXT, data.encode(), mask_key())
-    return build(BINARY, data, mask_key())
 
 
 def too_slow(io_timeout: float) -> ConnectionLost:

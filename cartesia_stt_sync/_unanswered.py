@@ -40,6 +40,8 @@ class Unanswered:
         answered: The caller's audio covered by answers, in bytes.
     """
 
+    __slots__ = ("_dropped", "_limit", "_log", "_size", "answered")
+
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._log: deque[Sent] = deque()

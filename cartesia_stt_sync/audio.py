@@ -163,6 +163,11 @@ class Converter:
     Threads: none of its own; the caller holds a lock around each call.
     """
 
+    __slots__ = (
+        *("_declared", "_frame", "_partial", "_plain", "_resampler", "_resamples"),
+        *("_second", "source", "wire"),
+    )
+
     def __init__(self, wire: AudioFormat, source: AudioFormat | None = None) -> None:
         self.wire = wire
         self.source = source or wire

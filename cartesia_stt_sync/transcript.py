@@ -35,6 +35,8 @@ class Assembler:
         tail: The provisional transcript behind them, if one stands.
     """
 
+    __slots__ = ("_joined", "_text", "_utterance", "deltas", "tail")
+
     def __init__(self) -> None:
         self.deltas: list[Transcript] = []
         self.tail: Transcript | None = None

@@ -59,6 +59,8 @@ class Turns:
         current: The one that goes on, if any does.
     """
 
+    __slots__ = ("_cut_off", "_joined", "_text", "current", "ended")
+
     def __init__(self) -> None:
         self.ended: list[Turn] = []
         self.current: Turn | None = None

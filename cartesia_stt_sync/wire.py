@@ -15,6 +15,7 @@ import json
 import math
 import sys
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 import attrs
@@ -171,33 +172,55 @@ def _words(fields: dict[str, Any]) -> tuple[Word, ...] | None:
         return None
     words = []
     for item in raw:
-        if type(item) is not dict or type(word := item.get("word")) is not str:
+        try:
+            word, start, end = _word_fields(item)
+        except (KeyError, TypeError):
             return None
-        start, end = item.get("start"), item.get("end")
         # What are floats already, and below infinity, is spared the calls.
         if not (type(start) is type(end) is float and -_MOST < start <= end < _MOST):
             start, end = _number(start), _number(end)
-            if start is None or end is None:
-                return None
+        if start is None or end is None or type(word) is not str:
+            return None
         words.append(Word(word, start, end))
     del fields["words"]
     return tuple(words)
 
 
+_word_fields = itemgetter("word", "start", "end")
+_USUAL = ("text", "is_final", "duration", "language", "request_id")
 _MOST = 1e18
 """A number of seconds well below infinity."""
 
 
 def _transcript(fields: dict[str, Any]) -> Transcript:
-    return Transcript(
-        text=_need(fields, "text", str),
-        is_final=_need(fields, "is_final", bool),
-        duration=_take(fields, "duration", float),
+    words = _words(fields) if "words" in fields else None
+    text, is_final, duration, language, request_id = map(fields.get, _USUAL)
+    if (
+        # With all its fields, no others, and each of its type, as nearly all are: they
+        # are read with few calls, for ten come a second and stream.
+        len(fields) == len(_USUAL)
+        and type(text) is type(language) is type(request_id) is str
+        and type(is_final) is bool
+        and type(duration) is float
+        and -_MOST < duration < _MOST
+    ):
+        fields = {}
         # Interned: they are the same in thousands of deltas that are all kept.
-        language=_interned(_take(fields, "language", str)),
-        words=_words(fields) if "words" in fields else None,
-        request_id=_interned(_take(fields, "request_id", str)),
-        extra=fields or {},  # an emptied dict keeps the room it once needed
+        language, request_id = sys.intern(language), sys.intern(request_id)
+    else:
+        text, is_final = _need(fields, "text", str), _need(fields, "is_final", bool)
+        duration = _take(fields, "duration", float)
+        language = _interned(_take(fields, "language", str))
+        request_id = _interned(_take(fields, "request_id", str))
+        fields = fields or {}  # an emptied dict keeps the room it once needed
+    return Transcript(
+        text=text,
+        is_final=is_final,
+        duration=duration,
+        language=language,
+        words=words,
+        request_id=request_id,
+        extra=fields,
     )
 
 

@@ -175,7 +175,7 @@ def held(rig: Rig) -> int:
         + sum(len(sent.data) for sent in log)
         + 100 * len(log)
         + 100 * len(box.timeline._starts)
-        + 8 * len(rig.core.speech._seam._said)
+        + 8 * len(rig.core.speech.seam._said)
     )
 
 

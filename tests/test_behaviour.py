@@ -181,7 +181,7 @@ class TestNever:
         feed(judge, 1.0, SOFT)
         feed(judge, 2.0, LOUD)
         feed(judge, 1.0, SOFT)
-        judge.answered()
+        judge.unanswered = False
         assert feed(judge, 60.0, SOFT) == []
 
     def test_finalized(self) -> None:

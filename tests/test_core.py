@@ -1299,7 +1299,8 @@ class TestFeeding:
         rig = Rig()
         assert rig.run() == Wait(None)
         rig.feed(SECOND)
-        assert rig.core.step(rig.now) == Send(Kind.AUDIO, SECOND[:4000])
+        step = rig.core.step(rig.now)
+        assert step == Send(Kind.AUDIO, SECOND[:4000], rig.now + CHUNK)
         assert rig.core.step(rig.now) == Wait(rig.now + CHUNK)
 
 

@@ -253,9 +253,9 @@ def forget(self: Unanswered, sent: object) -> None:
     """A log of what is unanswered that is empty."""
 
 
-def early(self: Schedule, now: float) -> float:
+def early(self: Schedule, now: float, seconds: float) -> None:
     """A schedule that never waits."""
-    return now
+    self.due = now
 
 
 def no_answer(self: Core, error: object) -> None:
@@ -269,11 +269,11 @@ def hush(self: Filler, now: float) -> None:
 
 def finalize_first(self: Outbox, now: float, early: float = 0.0) -> Send | Wait:
     """An outbox whose finalize overtakes the audio."""
-    first = self._queue.front
+    first = self._queue.runs[0]
     if first.command is not None and first.command.kind is Kind.FINALIZE:
         self._queue.take_command()
-        self._queue.front.pieces.extendleft(reversed(first.pieces))
-        self._queue.front.size += first.size
+        self._queue.runs[0].pieces.extendleft(reversed(first.pieces))
+        self._queue.runs[0].size += first.size
         self._note_command(first.command)
         return first.command
     return ORIGINAL_POLL(self, now)
@@ -302,7 +302,7 @@ ORIGINAL_POLL = Outbox.poll
         (WavReader, "_read", two_at_a_time, "wav/format-1-16.wav"),
         (Assembler, "add", strip, "session/reconnect-unplaced"),
         (Unanswered, "add", forget, "session/reconnect"),
-        (Schedule, "ready", early, "session/overflow"),
+        (Schedule, "advance", early, "session/overflow"),
         (Core, "_answer_rest", no_answer, "session/abort"),
         (Filler, "silence_sent", hush, "session/silence"),
         (Outbox, "poll", finalize_first, "session/plain"),

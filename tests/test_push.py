@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
+from queue import SimpleQueue
 
 import pytest
 
 from cartesia_stt_sync import ConnectionLost
+from cartesia_stt_sync._core import Core
 from cartesia_stt_sync._driving import Line
 from cartesia_stt_sync._member import Member
 from cartesia_stt_sync._outbox import Wait
@@ -40,10 +42,9 @@ def line(rig: Rig) -> Line:
 def until_text(rig: Rig, text: str) -> None:
     """Return once so much has been taken in."""
     stream = rig.t._stream
-    with stream.changed:
-        assert stream.changed.wait_for(
-            lambda: rig.t._stream.streams[0].core.speech.text == text, LIMIT
-        )
+    with stream.lock:
+        while stream.streams[0].core.speech.text != text:
+            stream.wait(LIMIT)  # the clock says so if nobody wakes it
 
 
 def test_what_is_due_goes_from_the_callers_thread(rig: Rig) -> None:
@@ -193,40 +194,84 @@ def test_what_comes_in_wakes_nobody(rig: Rig) -> None:
     assert asleep(line(rig))
 
 
-def test_but_for_silence_that_is_due_now(rig: Rig) -> None:
+def test_but_for_silence_that_is_due_now(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A provisional text behind a final: the server holds speech, and awaits more."""
     rig.t.feed(CHUNK)
     rig.wire.push(final("Hello"))
     until_text(rig, "Hello")
     rig.until_idle()
-    core = rig.t._stream.streams[0].core
-    asked, step = threading.Semaphore(0), core.step
+    asked, step = threading.Semaphore(0), Core.step
 
-    def watched(now: float, early: float = 0.0) -> Send | Wait | None:
+    def watched(self: Core, now: float, early: float = 0.0) -> Send | Wait | None:
         asked.release()
-        return step(now, early)
+        return step(self, now, early)
 
-    core.step = watched  # type: ignore[method-assign]  # for the test
+    monkeypatch.setattr(Core, "step", watched)
     rig.wire.push(partial(" wor"))
     assert asked.acquire(timeout=LIMIT)
 
 
-def test_a_finding_is_logged_at_once(rig: Rig) -> None:
-    """Though the sender has nothing to send: on its thread, and on no caller's."""
-    logged, by = threading.Event(), []
+def test_audio_in_advance(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was sent last says when the next is due, so a pair asks once a chunk."""
+    rig.t.feed(CHUNK * 5)
+    rig.until_idle()
+    asked, step = [0.0], Core.step
+
+    def watched(self: Core, now: float, early: float = 0.0) -> Send | Wait | None:
+        asked.append(now)
+        return step(self, now, early)
+
+    monkeypatch.setattr(Core, "step", watched)
+    for number in range(2, 6):
+        asked.clear()
+        rig.clock.advance(0.1)
+        rig.clock.until_waiting("-sender")
+        assert rig.wire.sent == [CHUNK] * number
+        once = isinstance(line(rig), ThreadPair) and number < 5
+        assert len(asked) == (1 if once else 2)
+
+
+RIFF = b"RIFF\x24\x0c\0\0WAVEfmt " + CHUNK[16:]
+
+
+@pytest.fixture
+def logged() -> Iterator[SimpleQueue[str]]:
+    """The threads on which something is logged."""
+    by: SimpleQueue[str] = SimpleQueue()
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            by.append(record.threadName)
-            logged.set()
+            by.put(str(record.threadName))
 
     handler = Handler()
     log = logging.getLogger("cartesia_stt_sync")
     log.addHandler(handler)
-    try:
-        rig.t.feed(b"RIFF\x24\x0c\0\0WAVEfmt " + CHUNK[16:])
-        assert logged.wait(LIMIT)
-    finally:
-        log.removeHandler(handler)
-    assert len(by) == 1
-    assert "-sender" in str(by[0])
+    yield by
+    log.removeHandler(handler)
+
+
+def test_a_finding_is_logged_at_once(rig: Rig, logged: SimpleQueue[str]) -> None:
+    """Though the sender has nothing to send: on its thread, and on no caller's."""
+    rig.t.feed(RIFF)
+    assert "-sender" in logged.get(timeout=LIMIT)
+    assert logged.empty()
+
+
+def test_what_happens_while_the_sender_sends(
+    rig: Rig, logged: SimpleQueue[str]
+) -> None:
+    """It looks again, though it knows when the next chunk is due."""
+    rig.t.feed(CHUNK * 5)
+    rig.until_idle()
+
+    def on_send(data: bytes | str) -> None:
+        rig.wire.on_send = lambda data: None
+        feeder = threading.Thread(target=rig.t.feed, args=(RIFF,))
+        feeder.start()
+        feeder.join(LIMIT)
+
+    rig.wire.on_send = on_send
+    rig.clock.advance(0.1)
+    assert "-sender" in logged.get(timeout=LIMIT)

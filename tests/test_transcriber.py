@@ -39,6 +39,7 @@ from cartesia_stt_sync import (
     WouldDeadlock,
 )
 from cartesia_stt_sync._transport import ServerClosed
+from cartesia_stt_sync.audio import Converter
 from cartesia_stt_sync.events import Done
 
 from .fakes import FLUSHED, LIMIT, FakeTransport, Rig, final, partial
@@ -280,13 +281,13 @@ class TestSending:
             rig.t.feed(loud(0.5), timeout=0)
         rig.t.abort()
 
-    def test_feeds_do_not_mix(self) -> None:
+    def test_feeds_do_not_mix(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Of two threads feeding at once, each piece stays whole, however long."""
         rig = Rig(max_buffer=None, chunk=None)
         rig.t.open()
         began, go = threading.Event(), threading.Event()
 
-        def slowly(audio: object) -> tuple[float, Iterator[object]]:
+        def slowly(self: Converter, audio: object) -> tuple[float, Iterator[object]]:
             def pieces() -> Iterator[object]:
                 yield SECOND
                 began.set()
@@ -296,11 +297,11 @@ class TestSending:
             return 2.0, pieces()
 
         (stream,) = rig.t._stream.streams
-        usual, stream._converter.pieces = stream._converter.pieces, slowly  # type: ignore[method-assign]  # once
+        monkeypatch.setattr(Converter, "pieces", slowly)
         first = threading.Thread(target=rig.t.feed, args=["two seconds"])
         first.start()
         assert began.wait(LIMIT)
-        stream._converter.pieces = usual  # type: ignore[method-assign]  # as above
+        monkeypatch.undo()
         with pytest.raises(BufferFull):
             rig.t.feed(CHUNK, timeout=0)
         second = threading.Thread(target=rig.t.feed, args=[CHUNK], name="second")
@@ -310,7 +311,7 @@ class TestSending:
         first.join(LIMIT)
         second.join(LIMIT)
         assert rig.t.stats.fed_seconds == pytest.approx(2.1)
-        queued = stream.core.outbox._queue.front.pieces
+        queued = stream.core.outbox._queue.runs[0].pieces
         assert bytes(queued[-1][0]) == CHUNK
         rig.t.abort()
 

@@ -34,6 +34,11 @@ class Listener:
     Threads: one at a time.
     """
 
+    __slots__ = (
+        *("_audio", "_buffer", "_frame", "_known", "_level", "_misread", "_odd"),
+        *("_size", "_skip", "_wrong"),
+    )
+
     def __init__(self, audio: AudioFormat) -> None:
         self._audio = audio
         self._frame = audio.frame_bytes

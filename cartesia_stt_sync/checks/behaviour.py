@@ -174,8 +174,17 @@ class Watch:
         finalizes: Whether the endpoint has a ``finalize``.
         by_itself: Whether an endpointer calls it.
 
+    Attributes:
+        unanswered: Whether there was speech since the last final or end of a turn;
+            whoever hears one says so here.
+
     Threads: none of its own; its driver holds a lock around each call.
     """
+
+    __slots__ = (
+        *("_arrivals", "_by_itself", "_calls", "_cut", "_fed", "_finalizes"),
+        *("_rate", "_voice", "unanswered"),
+    )
 
     def __init__(self, rate: int, *, finalizes: bool, by_itself: bool) -> None:
         self._rate = rate
@@ -186,7 +195,7 @@ class Watch:
         self._fed = 0.0  # seconds of audio
         self._calls: list[float] = []  # the last, at which second of audio
         self._cut: Cut | None = None  # the last finalize, while it is in question
-        self._unanswered = False  # whether there was speech since the last answer
+        self.unanswered = False
 
     def fed(
         self,
@@ -215,29 +224,25 @@ class Watch:
             found.append(judge(times, self._rate))
         self._fed += seconds
         for level in levels:
-            self._unanswered = self._voice.add(level) or self._unanswered
+            self.unanswered = self._voice.add(level) or self.unanswered
             if self._cut is not None and self._cut.goes_on(self._voice, now):
                 found.append(finalize_in_speech())
                 self._cut = None
         quiet = self._voice.quiet * BLOCK - waiting
         expected = self._finalizes and not self._by_itself and not self._calls
-        if expected and self._unanswered and quiet >= _OVER:
+        if expected and self.unanswered and quiet >= _OVER:
             found.append(never_finalized(quiet))
         return found
 
     def finalized(self, now: float) -> list[Finding]:
         """Note that the caller has called ``finalize``."""
-        self._unanswered = False
+        self.unanswered = False
         self._calls = [*self._calls[1 - _OFTEN :], self._fed]
         self._cut = Cut(self._voice.run, self._voice.level, now)
         span = self._fed - self._calls[0]
         if len(self._calls) == _OFTEN and 0 < span <= _OFTEN_WITHIN:
             return [finalize_often(span)]
         return []
-
-    def answered(self) -> None:
-        """Note a final, or the end of a turn."""
-        self._unanswered = False
 
     def gap(self, silence: float) -> list[Finding]:
         """Note how much silence has filled the gap that is open.
@@ -292,6 +297,8 @@ class Voice:
         level: Of the latest block.
     """
 
+    __slots__ = ("_floor", "_heard", "level", "quiet", "run")
+
     def __init__(self) -> None:
         # The blocks of the last while that none behind them is quieter than, with
         # their numbers: the first is the quietest of all, and few are kept.
@@ -319,6 +326,8 @@ class Voice:
 
 class Arrivals:
     """How fast audio comes, where it comes steadily."""
+
+    __slots__ = ("_before", "_begin", "_last", "_pieces", "_seconds")
 
     def __init__(self) -> None:
         self._begin: float | None = None

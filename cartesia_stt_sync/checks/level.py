@@ -124,6 +124,11 @@ class Level:
         sounding: Blocks with something to hear in them.
     """
 
+    __slots__ = (
+        *("_alive", "_clipped", "_constant", "_encoding", "_faint", "_peak"),
+        *("_rate", "_samples", "_seconds", "_shift", "_sound", "_top", "sounding"),
+    )
+
     def __init__(self, audio: AudioFormat) -> None:
         law = audio.encoding in ("pcm_mulaw", "pcm_alaw")
         self._top = 0.98 if law else 0.9995

@@ -77,6 +77,8 @@ class Laws:
     The wrong one is a rough sound and no noise, so a block alone does not tell.
     """
 
+    __slots__ = ("_audio", "_blocks", "_other", "_ratios", "_rough")
+
     def __init__(self, audio: AudioFormat) -> None:
         self._audio = audio
         self._other = _LAWS.get(audio.encoding)
@@ -120,6 +122,11 @@ class Laws:
 
 class Misread:
     """Whether the bytes are what they are declared to be."""
+
+    __slots__ = (
+        *("_audio", "_blocks", "_faint", "_latest", "_laws", "_moves", "_votes"),
+        *("over", "trusted"),
+    )
 
     def __init__(self, audio: AudioFormat) -> None:
         self._audio = audio
