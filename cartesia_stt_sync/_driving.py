@@ -277,6 +277,19 @@ class Line(ABC):
             self._until = step.until
         return step
 
+    def _rest(self, due: float) -> float:
+        """Let the sender wait for what follows, without a question; return the time.
+
+        Requires the lock, and that nobody has woken it since it last looked.
+
+        Args:
+            due: When that is, as what it has just sent says.
+        """
+        now = self._stream.now()
+        self._stream.core.sent(now)
+        self._idle, self._until = True, due
+        return now
+
     def _died(self, exc: BaseException) -> None:
         """End the session by what nobody foresaw."""
         self._teller.died(exc)

@@ -162,16 +162,13 @@ class ThreadPair(Line):
         """Wait until something is to be sent, or logged; ``None``: it is over.
 
         Args:
-            due: When that is, if nobody wakes the sender: what it has just sent says
-                so, and the core need not be asked.
+            due: When that is, if nobody wakes the sender; see `_rest`.
         """
         stream, findings = self._stream, self._stream.core.findings
         if due is not None and not self._woken:
-            now = stream.now()
-            stream.core.sent(now)
-            self._idle, self._until = True, due
-            if now < due:
-                stream.clock.wait(self._bell, due - now)
+            until_then = due - self._rest(due)
+            if until_then > 0:
+                stream.clock.wait(self._bell, until_then)
         while True:
             self._woken = False
             step = self._step()

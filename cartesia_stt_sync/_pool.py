@@ -5,7 +5,7 @@ has come. What that is, the stream's `Member` asks its core. Never waits for a s
 
 Who wakes whom: a stream's change puts its member into ``ready``, under the lock of the
 stream and then the pool's; whoever holds the pool's never takes a stream's. The thread
-that sends waits on the pool's condition, that which receives in its selector.
+that sends waits for a bell, that which receives in its selector.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections import deque
 from typing import Protocol
 
 from . import _validate as check
-from ._clock import Clock
+from ._clock import Bell, Clock
 from ._watch import Watch
 from ._workers import Workers
 from .errors import ClosedError
@@ -83,7 +83,6 @@ class Pool:
         self._pid = os.getpid()
         self._clock = Clock()  # tests put one of their own in its place
         self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
         self._engine: Engine | None = None  # guarded by the lock
 
     def __repr__(self) -> str:
@@ -108,7 +107,7 @@ class Pool:
         with self._lock:
             engine = self._engine
             if engine is None:
-                engine = Engine(self._clock, self._lock, self._changed, self._workers)
+                engine = Engine(self._clock, self._lock, self._workers)
                 engine.start()
                 self._engine = engine
             engine.members.add(member)
@@ -131,11 +130,11 @@ class Engine:
     Args:
         clock: The time.
         lock: The pool's.
-        changed: Its condition.
         workers: How many.
 
     Attributes:
         members: All; guarded by the pool's lock.
+        bell: What the thread that sends waits for.
         watch: The thread that receives.
         workers: Those that run callbacks.
         diallers: Those that connect anew.
@@ -145,19 +144,18 @@ class Engine:
         self,
         clock: Clock,
         lock: threading.Lock,
-        changed: threading.Condition,
         workers: int,
     ) -> None:
         name = f"cartesia-stt-pool-{next(_numbers)}"
         self._clock = clock
         self._lock = lock
-        self._changed = changed
         self._ready: deque[Asked] = deque()
         self._times: list[tuple[float, int, Asked]] = []  # a heap; see `_next`
         self._order = itertools.count()
-        self._sleeping = self._over = False
+        self._over = False
         self._left: list[threading.Thread] = []  # once it is over
         self.members: set[Asked] = set()
+        self.bell = Bell(lock)
         self.workers = Workers(f"{name}-worker", workers, stay=True)
         self.watch = Watch(f"{name}-receiver", self.workers.look)
         self.diallers = Workers(f"{name}-dial", _DIALLING, stay=False)
@@ -183,7 +181,7 @@ class Engine:
     def stop(self) -> None:
         """Let the threads end. Requires the pool's lock."""
         self._over = True
-        self._changed.notify_all()
+        self.bell.notify()
         self.watch.stop()
         self._left = [self._sender, self.watch.thread, *self.workers.threads]
         self.workers.stop()
@@ -203,8 +201,7 @@ class Engine:
                 # In this order, for a Ctrl-C may come in between.
                 self._ready.append(member)
                 member.queued = True
-            if self._sleeping:
-                self._changed.notify()
+            self.bell.notify()
 
     # The sender's thread
 
@@ -264,8 +261,4 @@ class Engine:
             if seconds <= 0:
                 return
             seconds = max(seconds, _TICK)
-        self._sleeping = True
-        try:
-            self._clock.wait(self._changed, seconds)
-        finally:
-            self._sleeping = False
+        self._clock.wait(self.bell, seconds)

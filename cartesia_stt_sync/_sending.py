@@ -105,8 +105,10 @@ class Sending(Line):
             with stream.lock:
                 step = self._step()
                 transport = self._transport
-                findings = stream.core.findings.unlogged()
-            report(findings)
+                found = stream.core.findings
+                findings = found.unlogged() if found.to_log else ()
+            if findings:
+                report(findings)
             if step is None:
                 return self._linger()
             if isinstance(step, Wait):
@@ -122,6 +124,11 @@ class Sending(Line):
                 return self._send_failed(transport, exc)
             if not whole:
                 return self._owe(transport)
+            if step.following is not None:
+                with stream.lock:
+                    # Who has woken it meanwhile has also put it in the row.
+                    self._rest(step.following)
+                return step.following
         return stream.now()
 
     @property

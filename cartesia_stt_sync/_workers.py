@@ -87,6 +87,8 @@ class Workers:
             working = len(self._threads) - self._idle
             if not working or time.monotonic() - self._taken >= PATIENCE:
                 self._one_more()
+            if not working and len(self._jobs) == 1:
+                return None  # as mostly: it is taken at once, and none waits behind it
         return PATIENCE
 
     def stop(self) -> None:

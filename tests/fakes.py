@@ -11,9 +11,10 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial as bound
 from typing import Any
 
-from cartesia_stt_sync import Transcriber, TurnTranscriber
+from cartesia_stt_sync import Pool, Transcriber, TurnTranscriber
 from cartesia_stt_sync._clock import Bell, Clock
 from cartesia_stt_sync._member import Member
 from cartesia_stt_sync._pair import ThreadPair
@@ -320,7 +321,7 @@ class Rig:
         self.clock.watch(stream.lock, stream.changed.notify_all, *bells)
         for pool in {d._pool for d in self._drivers if isinstance(d, Member)}:
             pool._clock = self.clock
-            self.clock.watch(pool._lock, pool._changed.notify_all)
+            self.clock.watch(pool._lock, bound(_ring, pool))
 
     @property
     def wire(self) -> FakeTransport:
@@ -354,6 +355,12 @@ class Rig:
             self.until_idle()
             self.clock.advance(step)
         self.until_idle()
+
+
+def _ring(pool: Pool) -> None:
+    """Wake a pool's sender, where it has one. Requires the pool's lock."""
+    if pool._engine is not None:
+        pool._engine.bell.notify()
 
 
 def final(text: str, **more: Any) -> Transcript:
