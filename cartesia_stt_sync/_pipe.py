@@ -29,8 +29,12 @@ __all__ = ["DirectPipe", "Pipe", "PolledPipe", "pipe"]
 _READ = 65536
 """Bytes to ask the socket for: every event that waits, in one call."""
 
-_FIRST = 4096
-"""Bytes that a reader holds while it waits: a few events. There may be hundreds."""
+_FIRST, _MOST = 479, 4096
+"""Bytes that a reader, of perhaps hundreds, holds while it waits: at first, at most.
+
+An event, mostly; and, with 33 of its own, what Python takes from its own memory. More
+comes from the C library's, which leaves a hole behind each event that is cut out of it.
+"""
 
 _CROSSED = 0.05
 """Seconds between tries where TLS wants to read before it can write."""
@@ -77,16 +81,19 @@ def pipe(sock: socket.socket) -> Pipe:
 class DirectPipe:
     """A blocking socket; see the module."""
 
-    __slots__ = ("sock",)
+    __slots__ = ("_first", "sock")
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(True)
         self.sock = sock
+        self._first = _FIRST
 
     def read(self) -> bytes:
         """See `Pipe`."""
-        data = self.sock.recv(_FIRST)
-        if len(data) == _FIRST and (more := self.read_now(_READ)):
+        data = self.sock.recv(self._first)
+        if len(data) == self._first and (more := self.read_now(_READ)):
+            # The next may be as long, and to be read in one call instead of two.
+            self._first = min(2 * self._first, _MOST)
             return data + more
         return data
 

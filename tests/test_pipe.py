@@ -21,6 +21,16 @@ KINDS: dict[str, Callable[[socket.socket], Pipe]] = {
 }
 
 
+class Counted(socket.socket):
+    """A socket that counts how often it is read."""
+
+    calls = 0
+
+    def recv(self, *args: int) -> bytes:
+        self.calls += 1
+        return super().recv(*args)
+
+
 @pytest.fixture(params=sorted(KINDS))
 def ends(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
@@ -47,13 +57,27 @@ def test_reading(ends: tuple[Pipe, socket.socket]) -> None:
     assert end.read() == b""
 
 
-@pytest.mark.parametrize("size", [4095, 4096, 4097, 60_000])
+@pytest.mark.parametrize("size", [478, 479, 480, 4097, 60_000])
 def test_reading_much(ends: tuple[Pipe, socket.socket], size: int) -> None:
     """All that has come, in one call."""
     end, far = ends
     data = bytes(range(256)) * 256
     far.sendall(data[:size])
     assert end.read() == data[:size]
+
+
+def test_reading_what_is_longer() -> None:
+    """One call for each, once it is known that they are."""
+    near, far = socket.socketpair()
+    with Counted(near.family, near.type, fileno=near.detach()) as counted, far:
+        end = DirectPipe(counted)
+        calls = []
+        for _ in range(4):
+            far.sendall(b"x" * 1000)
+            counted.calls = 0
+            assert end.read() == b"x" * 1000
+            calls.append(counted.calls)
+        assert calls == [2, 2, 1, 1]
 
 
 def test_reading_waits(ends: tuple[Pipe, socket.socket]) -> None:
