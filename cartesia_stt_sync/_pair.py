@@ -153,6 +153,7 @@ class ThreadPair(Line):
                 except ConnectionLost as exc:
                     due = None
                     self._send_failed(transport, exc)
+                del step  # it would be kept until the next one
             self._stream.settle()
         except BaseException as exc:
             self._died(exc)
@@ -237,6 +238,7 @@ class ThreadPair(Line):
                 self._teller.tell(calls)
                 if isinstance(message, ServerClosed):
                     return
+                del message, calls  # they would be kept until the next ones
         except (ConnectionLost, ProtocolError) as exc:
             transport.abort()  # which wakes the sender, too
             with self._stream.changing() as core:
