@@ -8,7 +8,6 @@ an argument, never a call.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 from .errors import CartesiaSTTError
@@ -31,7 +30,7 @@ class Finalizes:
     __slots__ = ("_sent", "_waiting", "answers")
 
     def __init__(self) -> None:
-        self.answers: deque[tuple[object, Outcome]] = deque()
+        self.answers: list[tuple[object, Outcome]] = []
         self._waiting: list[object] = []  # for those without an answer, sent or not
         self._sent: list[tuple[object, float]] = []  # of those, and when
 

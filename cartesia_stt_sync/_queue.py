@@ -6,7 +6,6 @@ is cut into messages.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import NamedTuple
@@ -64,7 +63,7 @@ class Run:
     __slots__ = ("begin", "command", "commanded", "pieces", "since", "size")
 
     def __init__(self) -> None:
-        self.pieces: deque[_Piece] = deque()
+        self.pieces: list[_Piece] = []
         self.begin = self.size = 0
         self.since = 0.0
         self.command: Send | None = None
@@ -85,7 +84,7 @@ class Run:
         if end < len(data):
             self.begin = end
             return data[begin:end], voiced, fed
-        self.pieces.popleft()
+        del self.pieces[0]
         self.begin = 0
         if end == len(data):
             return data[begin:], voiced, fed  # not copied, where it is a whole piece
@@ -98,7 +97,7 @@ class Run:
                 self.begin = missing
                 break
             missing -= len(data)
-            self.pieces.popleft()
+            del self.pieces[0]
         return b"".join(parts), voiced, fed
 
     def next_piece(self) -> int:

@@ -197,7 +197,7 @@ class Stream:
                     # After a clean end the server's close frame is still to come.
                     cut = self._started and self.ended and not self.core.drained
                     break
-                future, outcome = answers.popleft()
+                future, outcome = answers.pop(0)
             if future is None:
                 continue  # an endpointer's; its text is in the transcript
             assert isinstance(future, UtteranceFuture)

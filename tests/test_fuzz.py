@@ -272,7 +272,7 @@ def finalize_first(self: Outbox, now: float, early: float = 0.0) -> Send | Wait:
     first = self._queue.runs[0]
     if first.command is not None and first.command.kind is Kind.FINALIZE:
         self._queue.take_command()
-        self._queue.runs[0].pieces.extendleft(reversed(first.pieces))
+        self._queue.runs[0].pieces[:0] = first.pieces
         self._queue.runs[0].size += first.size
         self._note_command(first.command)
         return first.command
