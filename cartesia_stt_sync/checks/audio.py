@@ -45,7 +45,10 @@ class Listener:
         unit = _ALIGNED * audio.frame_bytes
         seconds = audio.sample_rate * audio.frame_bytes * _BLOCK
         self._size = max(1, round(seconds / unit)) * unit  # bytes of a block
-        self._buffer = bytearray()
+        # Of the block under way. Bytes are not copied: mostly the same ones are kept
+        # until they are sent and answered.
+        self._pieces: list[bytes] = []
+        self._missing = self._size  # bytes of that block
         self._odd = 0  # bytes of a frame whose rest has not come
         self._skip = 0  # bytes until the next block
         self._known: set[str] = set()
@@ -85,12 +88,12 @@ class Listener:
                 step = min(self._skip, len(data) - at)
                 self._skip -= step
             else:
-                step = min(self._size - len(self._buffer), len(data) - at)
-                self._buffer += data[at : at + step]
+                step = min(self._missing, len(data) - at)
+                self._pieces.append(bytes(data[at : at + step]))
+                self._missing -= step
             at += step
-            if len(self._buffer) == self._size:
-                found += self._judge(bytes(self._buffer))
-                self._buffer.clear()
+            if not self._missing:
+                found += self._judge(self._take())
         return self._new(found)
 
     def hear_array(self, array: Any) -> list[Finding]:
@@ -112,9 +115,9 @@ class Listener:
             that it is silent, though it has lasted for two seconds.
         """
         frame = self._audio.frame_bytes
-        whole = len(self._buffer) - len(self._buffer) % frame
-        found = self._judge(bytes(self._buffer[:whole])) if whole else []
-        self._buffer.clear()
+        block = self._take()
+        whole = len(block) - len(block) % frame
+        found = self._judge(block[:whole]) if whole else []
         misread = self._misread.end()
         if misread is not None:
             found += self._noted(misread)
@@ -123,6 +126,12 @@ class Listener:
         if not self._wrong:
             found += self._level.end(trusted=self._misread.trusted)
         return self._new(found)
+
+    def _take(self) -> bytes:
+        """Take out what there is of a block."""
+        block = b"".join(self._pieces)
+        self._pieces, self._missing = [], self._size
+        return block
 
     def _judge(self, block: bytes) -> list[Finding]:
         audio, found = self._audio, []
