@@ -84,7 +84,8 @@ class Ours(Client):
             delay = at - time.monotonic()
             if delay > 0:
                 time.sleep(delay)
-            self.streams[number].feed(piece)
+            # A copy, for each call has audio of its own, and some of it is kept.
+            self.streams[number].feed(bytes(memoryview(piece)))
 
     def wait(self) -> None:
         """See `Client`."""
