@@ -133,25 +133,21 @@ class ThreadPair(Line):
         try:
             while True:
                 with lock:
-                    step = self._next(due)
+                    step, due = self._next(due), None
                     transport = self._transport
                     findings = core.findings.unlogged() if core.findings.to_log else ()
                 if findings:
                     report(findings)
                 if step is None:
                     break
-                due = None
                 if isinstance(step, Wait):
                     continue  # it was woken for the findings
                 if isinstance(step, Unsent):
                     transport = step.transport
-                else:
-                    due = step.following
                 assert transport is not None
                 try:
-                    self._write(step, transport)
+                    due = self._write(step, transport)
                 except ConnectionLost as exc:
-                    due = None
                     self._send_failed(transport, exc)
                 del step  # it would be kept until the next one
             self._stream.settle()
@@ -179,13 +175,15 @@ class ThreadPair(Line):
             if left is None or left > 0:
                 stream.clock.wait(self._bell, left)
 
-    def _write(self, step: Send | Unsent, transport: Transport) -> None:
+    def _write(self, step: Send | Unsent, transport: Transport) -> float | None:
+        """Send; return when what follows is due, if that is known."""
         if isinstance(step, Send):
             transport.send(self._teller.spell(step))
-        elif step.loss is None:
-            transport.finish()
-        else:
+            return step.following
+        if step.loss is not None:
             raise step.loss
+        transport.finish()
+        return None
 
     def _send_failed(self, transport: Transport, error: ConnectionLost) -> None:
         """Leave it to the receiver to say what became of the connection.

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
 from contextvars import ContextVar
 
 import numpy as np
@@ -812,10 +813,10 @@ class TestCallbacks:
             raise SystemExit(3)
 
         futures[0].add_done_callback(leave)
-        with pytest.raises(SystemExit):
+        with suppress(SystemExit):  # or the driver was there first, and exits
             rig.t.abort()
         for future in futures:
-            assert isinstance(future.exception(0), ClosedError)
+            assert isinstance(future.exception(LIMIT), ClosedError)
         rig.t.close()
 
     def test_the_same_on_the_receiver(self, caplog: pytest.LogCaptureFixture) -> None:

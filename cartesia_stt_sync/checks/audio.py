@@ -35,8 +35,8 @@ class Listener:
     """
 
     __slots__ = (
-        *("_audio", "_buffer", "_frame", "_known", "_level", "_misread", "_odd"),
-        *("_size", "_skip", "_wrong"),
+        *("_audio", "_frame", "_known", "_level", "_misread", "_missing", "_odd"),
+        *("_pieces", "_size", "_skip", "_wrong"),
     )
 
     def __init__(self, audio: AudioFormat) -> None:
