@@ -262,25 +262,28 @@ class Stream:
             self.journal("feed", seconds=seconds, muted=muted)
             failure: BaseException | None = None
             for piece in pieces:
+                length, seconds = min(seconds, 1.0), max(seconds - 1.0, 0.0)
+                heard = _NOTHING
                 # The lock is taken anew for each piece, a second of audio or what is
                 # left of it, so that a long conversion does not hold up the threads.
                 with self.lock:
                     self._refuse_if_ended()
                     data = self._converter.convert(piece, muted=muted)
-                length, seconds = min(seconds, 1.0), max(seconds - 1.0, 0.0)
-                heard = _NOTHING
-                if not self._ears.hears_ends:
-                    # Sent first: whoever only looks for mistakes has time.
-                    self._take(data, length, muted, ())
-                    if not self._ears.deaf:
-                        heard = self._ears.hear(piece, data, muted=muted)
-                else:
+                    if not self._ears.hears_ends:
+                        # Sent first: whoever only looks for mistakes has time.
+                        self._take(data, length, muted, ())
+                if self._ears.hears_ends:
                     try:
                         if failure is None:
                             heard = self._ears.hear(piece, data, muted=muted)
                     except BaseException as exc:
                         failure = exc  # an endpointer that raises shall not cost audio
-                    self._take(data, length, muted, heard.ends)
+                    with self.lock:
+                        self._refuse_if_ended()
+                        self._take(data, length, muted, heard.ends)
+                self._driver.push()
+                if not (self._ears.hears_ends or self._ears.deaf):
+                    heard = self._ears.hear(piece, data, muted=muted)
                 with self.lock:
                     self.core.heard(heard, length, self.now(), blocked=waited)
                     if self.core.findings.to_log:
@@ -291,18 +294,16 @@ class Stream:
             with self.lock:
                 if self._feeding == me:
                     self._feeding = None
-                    self.changed.notify_all()  # for others who feed
+                    if self._gate.waiting:
+                        self.changed.notify_all()  # for others who feed
 
     def _take(
         self, data: bytes, seconds: float, muted: bool, ends: Sequence[int]
     ) -> None:
-        """Queue a piece that has been converted, and send what is due."""
-        with self.lock:
-            self._refuse_if_ended()
-            self.core.feed(data, muted=muted, now=self.now(), ends=ends)
-            self.core.counters.fed += seconds
-            self.core.counters.muted += seconds if muted else 0.0
-        self._driver.push()
+        """Queue a piece that has been converted. Requires the lock."""
+        self.core.feed(data, muted=muted, now=self.now(), ends=ends)
+        self.core.counters.fed += seconds
+        self.core.counters.muted += seconds if muted else 0.0
 
     def obstacle(self, seconds: float) -> BufferFull | None:
         """Say why so much cannot be queued now; ``None``: it can.

@@ -162,6 +162,9 @@ _LOUD = 0.01
 _ABOVE_FLOOR = 4.0
 """How far speech stands out of what is there all the time: 12 dB."""
 
+_QUIETEST = _LOUD / _ABOVE_FLOOR
+"""What is there all the time is taken for no less than this."""
+
 _LATELY = round(10 / BLOCK)
 """Blocks in which what is there all the time is looked for."""
 
@@ -317,8 +320,8 @@ class Voice:
         if floors[0][0] <= self._heard - 1 - _LATELY:
             del floors[0]
         # Until it has been quiet once, nobody knows what quiet is.
-        floor = max(floors[0][1], _LOUD / _ABOVE_FLOOR)
-        speech = level > _ABOVE_FLOOR * floor
+        floor = floors[0][1]
+        speech = level > (_ABOVE_FLOOR * floor if floor > _QUIETEST else _LOUD)
         self.level = level
         self.run, self.quiet = (self.run + 1, 0) if speech else (0, self.quiet + 1)
         return speech
