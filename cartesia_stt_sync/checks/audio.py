@@ -105,7 +105,9 @@ class Listener:
             return []
         samples = normalize(values).reshape(len(values), -1)
         seconds = len(samples) / self._audio.sample_rate
-        return self._new(self._level.judge(samples, seconds, trusted=True))
+        with np.errstate(all="ignore"):
+            found = self._level.judge(samples, seconds, trusted=True)
+        return self._new(found)
 
     def end(self) -> list[Finding]:
         """Judge what there was, also if it was too little to be judged on the way.
@@ -134,11 +136,15 @@ class Listener:
         return block
 
     def _judge(self, block: bytes) -> list[Finding]:
-        audio, found = self._audio, []
         import numpy as np
 
+        # What was declared wrongly is read as numbers that no sound has.
         with np.errstate(all="ignore"):
-            samples = decode(block, audio.encoding).reshape(-1, audio.channels)
+            return self._judge_any(block)
+
+    def _judge_any(self, block: bytes) -> list[Finding]:
+        audio, found = self._audio, list[Finding]()
+        samples = decode(block, audio.encoding).reshape(-1, audio.channels)
         closely = self._level.sounding < CLOSELY and not self._wrong
         seconds = len(samples) / audio.sample_rate * (1 if closely else CLOSELY)
         self._skip = 0 if closely else (CLOSELY - 1) * self._size

@@ -155,7 +155,10 @@ def _way(data: bytes, encoding: str, width: int, swapped: bool) -> Declaration |
     import numpy as np
 
     samples = _read(data, encoding, width, swapped)
-    low = encoding in ("pcm_s16le", "pcm_s32le") and _is_low(data, swapped)
+    low = encoding in ("pcm_s16le", "pcm_s32le") and _is_low(
+        samples if encoding == "pcm_s16le" else _read(data, "pcm_s16le", 2, swapped),
+        swapped,
+    )
     if low and encoding == "pcm_s32le":
         samples = samples / np.abs(samples).max()
     rough = roughness(samples)
@@ -181,11 +184,12 @@ def _way(data: bytes, encoding: str, width: int, swapped: bool) -> Declaration |
 def _read(data: bytes, encoding: str, width: int, swapped: bool) -> NDArray[np.float32]:
     import numpy as np
 
-    whole = np.frombuffer(data[: len(data) // width * width], np.uint8)
+    whole = data[: len(data) // width * width]
     if swapped:
-        whole = whole.reshape(-1, width)[:, ::-1]
+        turned = np.frombuffer(whole, np.uint8).reshape(-1, width)[:, ::-1]
+        whole = turned.tobytes()
     with np.errstate(all="ignore"):
-        return decode(whole.tobytes(), encoding)
+        return decode(whole, encoding)
 
 
 _RESTS, _ASIDE = 0.15, 0.25
@@ -200,8 +204,12 @@ def _rests_aside(samples: NDArray[np.float32]) -> bool:
     """
     import numpy as np
 
-    if abs(float(samples.mean())) > _ASIDE:
+    if abs(float(np.add.reduce(samples)) / len(samples)) > _ASIDE:
         return True
+    away = np.abs(samples)
+    loud = away >= np.float32(0.5) * away.max()
+    if np.count_nonzero(loud) < _RESTS * len(samples):
+        return False  # no loud value is as frequent as that; to count them takes long
     values, counts = np.unique(samples, return_counts=True)
     most = int(counts.argmax())
     value, share = float(values[most]), float(counts[most]) / len(samples)
@@ -215,19 +223,23 @@ _LOW = 1 / 128
 """Level below which 32 bits may be 24 or 16 that were never shifted to the top."""
 
 
-def _is_low(data: bytes, swapped: bool) -> bool:
+def _is_low(halves: NDArray[np.float32], swapped: bool) -> bool:
     """Whether these are 32-bit samples that use their lower bytes only.
 
     Then the upper half alone is nothing but steps, which the lower half makes smooth.
     What is a second channel makes nothing smooth.
+
+    Args:
+        halves: The same bytes as 16-bit samples.
+        swapped: Whether the upper halves come first.
     """
     import numpy as np
 
-    halves = _read(data[: len(data) // 4 * 4], "pcm_s16le", 2, swapped)
+    halves = halves[: len(halves) // 2 * 2]
     lower, upper = (
         (halves[1::2], halves[::2]) if swapped else (halves[::2], halves[1::2])
     )
-    if not 0 < float(np.abs(upper).max(initial=0)) < _LOW:
+    if not (len(upper) and -_LOW < upper.min() <= upper.max() < _LOW and upper.any()):
         return False
     whole = upper + (lower % 2) / 65536
     steps, smooth = np.diff(upper), np.diff(whole)

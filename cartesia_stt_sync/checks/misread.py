@@ -251,11 +251,10 @@ def _is_tone(samples: NDArray[np.float32]) -> bool:
     """Whether this is a beep: it is smooth in many a wrong reading, too."""
     import numpy as np
 
-    with np.errstate(all="ignore"):
-        mono = samples[:4096].mean(axis=1)
-        mono = (mono - mono.mean()) * _bell(len(mono))
-    if not np.isfinite(mono).all():
-        return False
-    power = np.square(np.abs(np.fft.rfft(mono)))
+    mono = np.add.reduce(samples[:4096], axis=1)
+    mono = (mono - np.add.reduce(mono) / np.float32(len(mono))) * _bell(len(mono))
+    lines = np.fft.rfft(mono)
+    power = lines.real**2 + lines.imag**2
     strongest = np.partition(power, -_PARTIALS)[-_PARTIALS:]
+    # What is not finite is none: it is not more than itself.
     return float(strongest.sum()) > _TONAL * float(power.sum())
