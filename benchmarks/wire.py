@@ -15,7 +15,16 @@ from pathlib import Path
 
 import cartesia_stt_sync
 
-__all__ = ["CHUNK", "CHUNK_BYTES", "EVENT_BYTES", "RATE", "chunks", "event", "now"]
+__all__ = [
+    "CHUNK",
+    "CHUNK_BYTES",
+    "EVENT_BYTES",
+    "RATE",
+    "chunks",
+    "event",
+    "now",
+    "own",
+]
 
 RATE = 16000
 """Samples a second, of two bytes."""
@@ -43,6 +52,11 @@ def chunks() -> tuple[bytes, ...]:
 def audio(count: int) -> list[bytes]:
     """So many messages of it."""
     return list(islice(cycle(chunks()), count))
+
+
+def own(piece: bytes) -> bytes:
+    """A copy: each call has audio of its own, and a client may keep some of it."""
+    return bytes(memoryview(piece))
 
 
 def event(nanoseconds: int) -> bytes:

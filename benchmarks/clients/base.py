@@ -17,7 +17,7 @@ from typing import ClassVar, Protocol
 
 import attrs
 
-from ..wire import CHUNK, audio
+from ..wire import CHUNK, audio, own
 
 __all__ = ["Client", "Hear", "Target", "ThreadPairs", "Wire"]
 
@@ -147,7 +147,7 @@ class Pair:
             delay = due - time.monotonic()
             if delay > 0:
                 time.sleep(delay)
-            self.wire.send_audio(chunk)
+            self.wire.send_audio(own(chunk))
             due += CHUNK
 
     def _read(self) -> None:

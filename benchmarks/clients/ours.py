@@ -14,7 +14,7 @@ from typing import Any
 
 from cartesia_stt_sync import Transcriber, Transcript
 
-from ..wire import CHUNK, audio
+from ..wire import CHUNK, audio, own
 from .base import PATIENCE, Client, Hear, Target
 
 AHEAD = 0.5
@@ -84,8 +84,7 @@ class Ours(Client):
             delay = at - time.monotonic()
             if delay > 0:
                 time.sleep(delay)
-            # A copy, for each call has audio of its own, and some of it is kept.
-            self.streams[number].feed(bytes(memoryview(piece)))
+            self.streams[number].feed(own(piece))
 
     def wait(self) -> None:
         """See `Client`."""

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
-from ..wire import CHUNK, audio
+from ..wire import CHUNK, audio, own
 from .base import HEADERS, PATIENCE, Client, Hear, Target
 
 T = TypeVar("T")
@@ -104,7 +104,7 @@ class PicowsAsyncio(Client):
             delay = due - self._loop.time()
             if delay > 0:
                 await asyncio.sleep(delay)
-            transport.send(WSMsgType.BINARY, chunk)
+            transport.send(WSMsgType.BINARY, own(chunk))
             due += CHUNK
 
     def wait(self) -> None:
