@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import pytest
 
 from cartesia_stt_sync.server import LocalServer
 
 from .peer import Connection, Peer, silent
-from .programs import python
+from .programs import LIMIT, Program, python
 
 
 def test_a_script_that_forgets_close_is_drained() -> None:
@@ -115,28 +116,31 @@ def test_ctrl_c_frees_a_blocked_call(blocked: str) -> None:
 @pytest.mark.parametrize("call", ["t.open()", "t.feed(bytes(3200))", "t.__enter__()"])
 def test_ctrl_c_frees_a_handshake(call: str, scheme: str) -> None:
     """Also where the server takes the connection and never says a word."""
+    taken = threading.Event()
 
     def mute(peer: Connection) -> None:
+        taken.set()
         peer.until_gone()
 
-    with Peer(mute) as peer:
-        code, _, err = python(
-            f"""
-            from cartesia_stt_sync import ClosedError, Transcriber
-            t = Transcriber(open_timeout=None)
+    program = f"""
+        from cartesia_stt_sync import ClosedError, Transcriber
+        t = Transcriber(open_timeout=None)
+        try:
+            {call}
+        except KeyboardInterrupt:
+            t.abort()
             try:
-                print("blocking", flush=True)
-                {call}
-            except KeyboardInterrupt:
-                t.abort()
-                try:
-                    t.feed(bytes(3200))
-                except ClosedError:
-                    raise SystemExit(42)
-            """,
-            peer.url.replace("ws:", f"{scheme}:"),
-            interrupt_at="blocking",
-        )
+                t.feed(bytes(3200))
+            except ClosedError:
+                raise SystemExit(42)
+        """
+    with Peer(mute) as peer:
+        with Program(program, peer.url.replace("ws:", f"{scheme}:")) as running:
+            # Not sooner: Python loses an interrupt that falls into certain moments of
+            # an import ("Exception ignored in ... _get_module_lock").
+            assert taken.wait(LIMIT)
+            running.interrupt()
+            code, _, err = running.finish()
     assert code == 42, err
     assert "Traceback" not in err
 
