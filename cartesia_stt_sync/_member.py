@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from contextvars import copy_context
 
-from ._driving import Teller, log, running
+from ._driving import Teller, log, running, uninterrupted
 from ._handlers import Handlers
 from ._pool import Pool
 from ._receiving import Receiving
@@ -74,6 +74,9 @@ class Member(Receiving):
             RuntimeError: There are no more threads to be had.
         """
         self._context = copy_context()
+        uninterrupted(self._start)
+
+    def _start(self) -> None:
         running.add(self._stream)
         self._alive.acquire()
         try:

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 
 from ._clock import Bell
+from ._core import Core
 from ._driving import GRACE, LINGER, Line, Teller, Unsent, log, report, running
 from ._handlers import Handlers
 from ._outbox import Wait
@@ -91,9 +92,9 @@ class ThreadPair(Line):
             )
         )
         with self._starting:
-            running.add(self._stream)
             self._threads = (receiver, sender)
             try:
+                running.add(self._stream)
                 receiver.start()
                 sender.start()
             except BaseException:
@@ -200,9 +201,7 @@ class ThreadPair(Line):
             return transport is self._transport and core.connected_now
 
         if self._stream.wait_while(current, seconds):
-            with self._stream.changing():
-                if current():
-                    core.lost(error)
+            self._stream.change(lambda core: core.lost(error) if current() else None)
 
     def _watch_farewell(self) -> None:
         """Cut the connection if the server does not close it after its ``done``."""
@@ -239,15 +238,13 @@ class ThreadPair(Line):
                 del message, calls  # they would be kept until the next ones
         except (ConnectionLost, ProtocolError) as exc:
             transport.abort()  # which wakes the sender, too
-            with self._stream.changing() as core:
-                core.lost(exc)
+            self._stream.change(Core.lost, exc)
 
     def _connect_again(self) -> Transport | None:
         """Make another connection; ``None``: it is over."""
         stream = self._stream
         while True:
-            with stream.changing() as core:
-                plan = core.next_attempt()
+            plan = stream.change(Core.next_attempt)
             if plan is None:
                 return None
             self._teller.tell([("reconnect", plan)])
@@ -258,11 +255,9 @@ class ThreadPair(Line):
                 request_id = transport.open()
             except ConnectError as exc:
                 transport.close()
-                with stream.changing() as core:
-                    core.refused(exc)
+                stream.change(Core.refused, exc)
                 continue
-            with stream.changing() as core:
-                wanted = core.connected(request_id, stream.now())
+            wanted = stream.change(Core.connected, request_id, stream.now())
             if wanted:
                 return transport
             transport.close()

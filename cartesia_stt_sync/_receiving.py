@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from ._core import Core
 from ._driving import Teller, log, report, running
 from ._news import Call
 from ._pool import Pool
@@ -167,8 +168,7 @@ class Receiving(Sending):
                 self._teller.tell(calls)
             elif isinstance(end, (ConnectionLost, ProtocolError)):
                 transport.abort()
-                with self._stream.changing() as core:
-                    core.lost(end)
+                self._stream.change(Core.lost, end)
             else:
                 raise end
         except BaseException as exc:
@@ -180,8 +180,7 @@ class Receiving(Sending):
         """Have another connection made when it is time to; or that was it."""
         plan = None
         try:
-            with self._stream.changing() as core:
-                plan = core.next_attempt()
+            plan = self._stream.change(Core.next_attempt)
             if plan is not None:
                 self._teller.tell([("reconnect", plan)])
         except BaseException as exc:
@@ -196,8 +195,7 @@ class Receiving(Sending):
     def _refused(self, error: ConnectError) -> None:
         """Note that connecting again was refused."""
         try:
-            with self._stream.changing() as core:
-                core.refused(error)
+            self._stream.change(Core.refused, error)
         except BaseException as exc:
             self._died(exc)
         self._connect_again()

@@ -295,8 +295,8 @@ def _recorded(
     """Let a recorder see all that the stream does."""
 
     def stopped(reason: str) -> None:
-        with stream.changing() as core:
-            core.findings.note(checks.recording_stopped(reason))
+        finding = checks.recording_stopped(reason)
+        stream.change(lambda core: core.findings.note(finding))
 
     recorder.broken = stopped
     recorder.listen(handlers)

@@ -15,9 +15,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from weakref import WeakSet
 
 from ._clock import Clock
@@ -42,6 +41,9 @@ from .errors import BufferFull, CartesiaSTTError, ClosedError, DrainTimeout
 from .wire import parse
 
 __all__ = ["Stream"]
+
+T = TypeVar("T")
+P = ParamSpec("P")
 
 _SLACK = 1e-9  # seconds, because sums of floats are not exact
 
@@ -179,13 +181,19 @@ class Stream:
         self.changed.notify_all()
         self._driver.woken()
 
-    @contextmanager
-    def changing(self) -> Iterator[Core]:
-        """Hold the lock, then wake all, then do what follows from the change."""
+    def change(
+        self, how: Callable[Concatenate[Core, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Change the core, wake all, then do what follows; return what ``how`` did.
+
+        A ``with`` block of a generator's would read as well, but a Ctrl-C between the
+        generator's lock and the block leaves it locked.
+        """
         with self.lock:
-            yield self.core
+            made = how(self.core, *args, **kwargs)
             self.wake()
         self.settle()
+        return made
 
     def settle(self) -> None:
         """Answer futures and cut what has failed; requires that the lock is free."""
@@ -218,24 +226,32 @@ class Stream:
 
     def open(self) -> None:
         """Connect, if nobody has yet; see `Transcriber.open`."""
-        with self.lock:
-            while self.core.session.state is State.CONNECTING and not self._started:
-                self.wait()  # another thread is at it
-            self._refuse_if_ended()
-            if self._started:
-                return
-            self.core.session.ours(Ours.CONNECT)
+        mine = False
         try:
+            with self.lock:
+                while self.core.session.state is State.CONNECTING and not self._started:
+                    self.wait()  # another thread is at it
+                self._refuse_if_ended()
+                if self._started:
+                    return
+                mine = True  # noted first, for who is interrupted from here on
+                self.core.session.ours(Ours.CONNECT)
             request_id = self.driver.connect()
-            with self.changing() as core:
-                self._started = core.connected(request_id, self.now())
+            with self.lock:
+                self._started = self.core.connected(request_id, self.now())
+                self.wake()
+            self.settle()
             if self._started:
                 self.driver.start()
                 return
         except BaseException as exc:  # Ctrl-C too must not leave others waiting
+            if not mine:
+                raise
             if not self.ended:
                 known = exc if isinstance(exc, CartesiaSTTError) else None
                 self.fail(fresh(known or ClosedError("interrupted while connecting")))
+                if not self._started:
+                    self.driver.discard()
                 raise
         self.driver.discard()
         raise ClosedError("the session was aborted while connecting")
@@ -389,8 +405,7 @@ class Stream:
     def abort(self) -> None:
         """End now; see `Transcriber.abort`."""
         self.journal("abort")
-        with self.changing() as core:
-            core.abort()
+        self.change(Core.abort)
         self.driver.cut()
         if not self.is_current_thread():
             self.driver.join(_JOIN)
@@ -464,8 +479,7 @@ class Stream:
 
     def fail(self, error: CartesiaSTTError) -> None:
         """End with an error, unless it has ended already."""
-        with self.changing() as core:
-            core.fail(error)
+        self.change(Core.fail, error)
 
     def wait_while(self, held: Callable[[], bool], seconds: float | None) -> bool:
         """Wait until something does not hold any more, or the time is up.

@@ -11,18 +11,20 @@ from __future__ import annotations
 import gc
 import itertools
 import sys
+import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from types import FrameType
 
 import pytest
 
 import cartesia_stt_sync
-from cartesia_stt_sync import ClosedError, Reconnect
+from cartesia_stt_sync import ClosedError, Reconnect, Transcriber
 from cartesia_stt_sync._transport import ServerClosed
 from cartesia_stt_sync.events import Done
+from cartesia_stt_sync.server import LocalServer
 
 from .fakes import FLUSHED, LIMIT, FakeTransport, Rig, final
 
@@ -115,6 +117,51 @@ def test_at_each_place(
             assert place > 20, "nothing was interrupted"
             return
     raise AssertionError("more places than there can be")
+
+
+@pytest.mark.parametrize("real", [False, True], ids=["fake", "real"])
+def test_at_each_place_of_open(real: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """Then nobody waits for a connection that nobody makes, and no thread is left."""
+    before = threading.active_count()
+    with LocalServer(script=[]) if real else nullcontext() as server:
+        for place in range(_MOST):
+            wire = FakeTransport()
+            t = Rig(wire).t
+            if server is not None:
+                t = Transcriber(api_key="k", base_url=server.base_url)
+            interrupted = _interrupted(t.open, place)
+            if interrupted:
+                told: list[BaseException | None] = []
+                other = threading.Thread(target=_open_too, args=(t, told))
+                other.start()
+                other.join(LIMIT)
+                assert told, f"at place {place} another thread waits for ever"
+                # Cut, if its threads may have it, who close it; else closed.
+                let_go = wire.aborted or wire.closed or not wire.opened
+                assert let_go or told == [None], f"at place {place} it stays connected"
+            t.abort()
+            assert t.state in ("NEW", "CLOSED", "FAILED"), place
+            assert not [record for record in caplog.records if "died" in record.message]
+            if not interrupted:
+                assert place > 20, "nothing was interrupted"
+                break
+    _none_left(before)
+
+
+def _open_too(t: Transcriber, told: list[BaseException | None]) -> None:
+    try:
+        t.open()
+    except ClosedError as exc:
+        told.append(exc)
+    else:
+        told.append(None)
+
+
+def _none_left(before: int) -> None:
+    until = monotonic() + LIMIT
+    while threading.active_count() > before:
+        assert monotonic() < until, threading.enumerate()
+        sleep(0.01)
 
 
 def _goes_on(rig: Rig, place: int) -> None:
