@@ -186,8 +186,8 @@ class Stream:
     ) -> T:
         """Change the core, wake all, then do what follows; return what ``how`` did.
 
-        A ``with`` block of a generator's would read as well, but a Ctrl-C between the
-        generator's lock and the block leaves it locked.
+        No context manager, which would read as well: a Ctrl-C between its lock and the
+        ``with`` block would leave the lock held.
         """
         with self.lock:
             made = how(self.core, *args, **kwargs)
@@ -247,11 +247,13 @@ class Stream:
         except BaseException as exc:  # Ctrl-C too must not leave others waiting
             if not mine:
                 raise
-            if not self.ended:
+            aborted = self.ended  # by another thread, meanwhile
+            if not aborted:
                 known = exc if isinstance(exc, CartesiaSTTError) else None
                 self.fail(fresh(known or ClosedError("interrupted while connecting")))
-                if not self._started:
-                    self.driver.discard()
+            if not self._started:
+                self.driver.discard()
+            if not (aborted and isinstance(exc, Exception)):
                 raise
         self.driver.discard()
         raise ClosedError("the session was aborted while connecting")
