@@ -243,7 +243,7 @@ class Face:
                 (a `Reconnecting`), ``finding`` (a `Finding`), ``close`` (a
                 `Closed`; nothing comes after it).
             handler: Called with one argument on the receiver's thread (in a `Pool`, on
-                one of its workers), one at a time, in order. While it runs nothing is
+                one of its threads), one at a time, in order. While it runs nothing is
                 received. One that raises is logged, told to those of ``error``, and
                 the rest go on.
 

@@ -1,11 +1,11 @@
-"""Threads for many transcribers: one that sends, one that receives, and a few more.
+"""Threads for many transcribers: one that sends, and a few that receive and call back.
 
 Decides who is asked next what there is to send: whoever has changed, and whoever's time
 has come. What that is, the stream's `Member` asks its core. Never waits for a socket.
 
 Who wakes whom: a stream's change puts its member into ``ready``, under the lock of the
 stream and then the pool's; whoever holds the pool's never takes a stream's. The thread
-that sends waits for a bell, that which receives in its selector.
+that sends waits for a bell; how the others wait, `_crew` says.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Protocol
 
 from . import _validate as check
 from ._clock import Bell, Clock
+from ._crew import Crew
 from ._watch import Watch
 from ._workers import Workers
 from .errors import ClosedError
@@ -54,7 +55,7 @@ class Asked(Protocol):
 
 
 class Pool:
-    """A pair of threads that many transcribers share, in place of a pair for each.
+    """A few threads that many transcribers share, in place of a pair for each.
 
     ::
 
@@ -65,8 +66,8 @@ class Pool:
 
     For a server with a hundred live calls or more. The threads start with the first
     open transcriber and end with the last, so there is nothing to close. Everything
-    else is as without a pool, but for the threads that callbacks run on: a few
-    workers, so that a slow one delays its own transcriber and no other.
+    else is as without a pool, but for the threads that callbacks run on: several,
+    so that a slow one delays its own transcriber and no other.
 
     Args:
         workers: How many callbacks run at the same time, at most (4). Those of one
@@ -135,8 +136,8 @@ class Engine:
     Attributes:
         members: All; guarded by the pool's lock.
         bell: What the thread that sends waits for.
-        watch: The thread that receives.
-        workers: Those that run callbacks.
+        watch: The connections that are read from.
+        crew: The threads that do that, and run callbacks.
         diallers: Those that connect anew.
     """
 
@@ -156,9 +157,11 @@ class Engine:
         self._left: list[threading.Thread] = []  # once it is over
         self.members: set[Asked] = set()
         self.bell = Bell(lock)
-        self.workers = Workers(f"{name}-worker", workers, stay=True)
-        self.watch = Watch(f"{name}-receiver", self.workers.look)
-        self.diallers = Workers(f"{name}-dial", _DIALLING, stay=False)
+        self.watch = Watch()
+        self.crew = Crew(
+            f"{name}-worker", workers, read=self.watch.read, close=self.watch.close
+        )
+        self.diallers = Workers(f"{name}-dial", _DIALLING)
         # A daemon, as all threads of a driver are; see `ThreadPair.start`.
         self._sender = threading.Thread(
             target=self._send, name=f"{name}-sender", daemon=True
@@ -170,9 +173,8 @@ class Engine:
         Raises:
             RuntimeError: There are no more threads to be had; none is left.
         """
-        self.watch.start()
         try:
-            self.workers.start()
+            self.crew.start()
             self._sender.start()
         except BaseException:
             self.stop()
@@ -182,9 +184,9 @@ class Engine:
         """Let the threads end. Requires the pool's lock."""
         self._over = True
         self.bell.notify()
-        self.watch.stop()
-        self._left = [self._sender, self.watch.thread, *self.workers.threads]
-        self.workers.stop()
+        self._left = [self._sender, *self.crew.threads]
+        self.crew.stop()
+        self.watch.wake()
 
     def join(self, seconds: float) -> None:
         """If the last member has left, wait for the threads, or until time is up."""

@@ -1,15 +1,17 @@
 """The part of a pooled stream that receives, and has callbacks run.
 
 Does what the thread pair's receiver does. One thread at a time is at it, and hands it
-on: the pool's receiver, which takes messages in as long as no handler is to be told of
-them; else a worker, which goes on with what comes meanwhile, in order; between two
-connections the sender's timer, and then a thread that dials. So here, too, nothing is
-taken in while a callback runs, and callbacks come one at a time and in order.
+on: whoever reads for the pool, which takes messages in as long as no handler is to be
+told of them; else who does that as a job, and goes on with what comes meanwhile, in
+order; between two connections the sender's timer, and then a thread that dials. So
+here, too, nothing is taken in while a callback runs, and callbacks come one at a time
+and in order.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -23,6 +25,9 @@ from ._transport import ServerClosed, Taken, Transport
 from .errors import ConnectError, ConnectionLost, ProtocolError
 
 __all__ = ["Receiving"]
+
+_QUICK = 0.001
+"""Seconds that a stream's callbacks may take for the next to run on who reads."""
 
 _MOST_MESSAGES = 500
 _MOST_BYTES = 8 << 20
@@ -42,7 +47,7 @@ class Receiving(Sending):
 
     __slots__ = (
         *("_alive", "_busy", "_calls", "_failure", "_full", "_hand", "_inbox"),
-        *("_pool", "_size"),
+        *("_pool", "_quick", "_size"),
     )
 
     def __init__(
@@ -69,13 +74,14 @@ class Receiving(Sending):
         # Of whoever is busy:
         self._calls: Sequence[Call] = ()  # to be told next
         self._failure: BaseException | None = None  # what it has failed of
+        self._quick = True  # whether its last callbacks were
 
-    # The pool's receiver
+    # Who reads for the pool
 
     def take_in(self, taken: list[Taken | Exception]) -> bool:
         """Take what has come; tell whether there is room for more.
 
-        On the pool's receiver, which does no more than it must: only what no handler
+        By who reads for the pool, and does no more than it must: only what no handler
         is to be told of is done here.
         """
         with self._hand:
@@ -106,18 +112,20 @@ class Receiving(Sending):
             self._busy = busy = wanted or bool(self._inbox)
         if busy:
             self._calls = self._calls if wanted else ()
-            # Not now: the pool's receiver looks after a round that they are at it.
-            self._threads.workers.put(self._job(self._work))
+            crew = self._threads.crew
+            (crew.put if self._quick else crew.submit)(self._job(self._work))
         return True
 
-    # On a worker
+    # As a job
 
     def _work(self) -> None:
         """Tell what is to be told, and go on with what has come meanwhile."""
         failure, self._failure = self._failure, None
         if failure is not None:
             self._died(failure)
+        began = time.monotonic()
         self._tell(self._calls)
+        self._quick = time.monotonic() - began < _QUICK
         self._calls = ()
         with self._hand:
             batch, self._inbox, self._size = self._inbox, [], 0

@@ -1,8 +1,8 @@
 """The part of a pooled stream that sends, in turns on the pool's sender.
 
 Does what the thread pair's sender does; but where that waits, this has a time, at which
-the pool is to ask again. It never waits: what a socket does not take at once, the
-pool's receiver sends on.
+the pool is to ask again. It never waits: what a socket does not take at once,
+whoever reads for the pool sends on.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class Sending(Line):
         return by
 
     def flushed(self, transport: Transport, error: ConnectionLost | None) -> None:
-        """Hear that what was owed is out, or cannot be sent; on the receiver."""
+        """Hear that what was owed is out, or cannot be sent; from who reads."""
         with self._stream.lock:
             if transport is self._transport and self._stage is Stage.OWING:
                 self._flushed, self._loss = True, error
@@ -255,11 +255,11 @@ class Sending(Line):
 
     @abstractmethod
     def _refused(self, error: ConnectError) -> None:
-        """Note that it was refused; on a worker."""
+        """Note that it was refused; as a job."""
 
     @abstractmethod
     def _over(self) -> None:
-        """Note the end; on a worker."""
+        """Note the end; as a job."""
 
     # From any thread
 
@@ -268,15 +268,15 @@ class Sending(Line):
         if self._engine is not None:
             self._engine.woken(self)
 
-    # Having workers do what may call back
+    # Having done what may call back
 
     def _submit(self, job: Callable[[], None]) -> None:
-        """Have a worker do something that may call back."""
-        self._threads.workers.submit(partial(self._run, job))
+        """Have something done that may call back."""
+        self._threads.crew.submit(partial(self._run, job))
 
     def _pass_on(self, job: Callable[[], None]) -> None:
-        """Have a worker go on as the receiving part."""
-        self._threads.workers.submit(self._job(job))
+        """Have some thread go on as the receiving part."""
+        self._threads.crew.submit(self._job(job))
 
     def _job(self, job: Callable[[], None]) -> Callable[[], None]:
         return partial(self._run, partial(self._context.run, job))

@@ -1,15 +1,14 @@
-"""One thread that reads from many connections, and writes what had no room before.
+"""Reading from many connections at once, and writing what had no room before.
 
 Decides whose turn it is: whoever's socket is ready, for a bounded while. Knows nothing
-of what the messages mean. All about the selector is done on its own thread; others ask
-for it, and wake it by a byte in a pair of sockets.
+of what the messages mean. All about the selector is done by the one thread that reads;
+others ask for it, and wake that by a byte in a pair of sockets.
 """
 
 from __future__ import annotations
 
 import selectors
 import socket
-import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
@@ -65,52 +64,24 @@ class _Entry:
 
 
 class Watch:
-    """The thread.
+    """The selector, and what is registered there.
 
-    Args:
-        name: What it is called.
-        look: Called after each round of reading; says in how many seconds it wants to
-            be called again, ``None``: not before the next.
-
-    Attributes:
-        thread: It.
-
-    Threads: any may ask.
+    Threads: `read` and `close` by one at a time; any may ask for the rest.
     """
 
-    def __init__(self, name: str, look: Callable[[], float | None]) -> None:
-        self._look = look
+    def __init__(self) -> None:
         self._asked: deque[Callable[[], None]] = deque()  # its calls are atomic
-        self._over = False
-        self._entries: dict[Transport, _Entry] = {}  # the thread's own, as the rest
+        self._entries: dict[Transport, _Entry] = {}  # of who reads, as the rest
         self._near, self._far = socket.socketpair()
         try:
             self._selector = selectors.DefaultSelector()
         except BaseException:
-            self._close_ends()
+            self._near.close()
+            self._far.close()
             raise
         for end in (self._near, self._far):
             end.setblocking(False)
         self._selector.register(self._near, _READ)
-        # A daemon, as all threads of a driver are; see `ThreadPair.start`.
-        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
-
-    def start(self) -> None:
-        """Start it.
-
-        Raises:
-            RuntimeError: There are no more threads to be had.
-        """
-        try:
-            self.thread.start()
-        except BaseException:
-            self._close()
-            raise
-
-    def stop(self) -> None:
-        """Let it end; nobody is watched any more."""
-        self._over = True
-        self._wake()
 
     def watch(self, reader: Reader, transport: Transport) -> None:
         """Read from a connection, until it ends."""
@@ -138,26 +109,30 @@ class Watch:
 
     def _ask(self, what: Callable[[], None]) -> None:
         self._asked.append(what)
-        self._wake()
+        self.wake()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Have `read` return."""
         try:
             self._far.send(b"\0")
         except OSError:
-            return  # it is full of such bytes, or the thread has ended
+            return  # it is full of such bytes, or all is closed
 
-    # The thread's
+    # For who reads
 
-    def _run(self) -> None:
-        try:
-            while not self._over:
-                for key, mask in self._selector.select(self._look()):
-                    if key.data is None:
-                        self._answer()
-                    elif key.data.events:  # not gone by an earlier turn of this round
-                        self._turn(key.data, mask)
-        finally:
-            self._close()
+    def read(self) -> None:
+        """Wait until something is ready, and give each that is its turn."""
+        for key, mask in self._selector.select():
+            if key.data is None:
+                self._answer()
+            elif key.data.events:  # not gone by an earlier turn of this round
+                self._turn(key.data, mask)
+
+    def close(self) -> None:
+        """Release all; nobody is watched any more."""
+        self._selector.close()
+        self._near.close()
+        self._far.close()
 
     def _answer(self) -> None:
         """Do what others have asked for."""
@@ -221,11 +196,3 @@ class Watch:
         if entry.events:
             entry.events = 0
             self._selector.unregister(entry.fd)
-
-    def _close(self) -> None:
-        self._selector.close()
-        self._close_ends()
-
-    def _close_ends(self) -> None:
-        self._near.close()
-        self._far.close()

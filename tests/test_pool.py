@@ -11,6 +11,7 @@ import logging
 import os
 import struct
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from cartesia_stt_sync import (
     TurnTranscriber,
 )
 from cartesia_stt_sync._core import Core
+from cartesia_stt_sync._crew import Crew
 from cartesia_stt_sync._member import Member
 from cartesia_stt_sync._transport import ServerClosed
 from cartesia_stt_sync.events import Done
@@ -94,14 +96,14 @@ class TestThreads:
                 assert threads() == []
                 for t in ts:
                     t.open()
-                assert threads() == ["receiver", "sender", "worker-1"]
+                assert threads() == ["sender", "worker-1", "worker-2"]
                 assert repr(pool) == "<Pool of 3 streams>"
                 for t in ts:
                     t.close()
                 assert threads() == []
                 assert repr(pool) == "<Pool of 0 streams>"
 
-    @pytest.mark.parametrize("which", ["receiver", "worker-1", "sender"])
+    @pytest.mark.parametrize("which", ["worker-1", "worker-2", "sender"])
     def test_none_to_be_had(self, which: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """Opening fails, leaves nothing behind, and may go well later."""
         real, pool = threading.Thread.start, Pool()
@@ -182,6 +184,34 @@ class TestOthers:
             slow.close()
         assert "".join(said).replace("!", "") == "Hello world" * 5
         assert said.count("!") == 5
+
+    def test_a_callback_known_to_be_slow(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It does not run on who reads, until it has been quick again."""
+        ways: list[str] = []
+        for way in ("put", "submit"):
+            usual = getattr(Crew, way)
+
+            def noted(self: Crew, job: Any, way: str = way, usual: Any = usual) -> None:
+                ways.append(way)
+                usual(self, job)
+
+            monkeypatch.setattr(Crew, way, noted)
+        rig = Rig(pool=Pool())
+        came = threading.Semaphore(0)
+
+        def note(delta: Transcript) -> None:
+            if delta.text == "slow":
+                time.sleep(0.01)
+
+        rig.t.on("final", note).on("event", lambda e: came.release())
+        rig.t.open()
+        for text in ("quick", "slow", "quick", "quick"):
+            rig.wire.push(final(text))
+            assert came.acquire(timeout=LIMIT)
+            while member(rig.t)._busy:
+                time.sleep(0.001)
+        assert ways == ["put", "put", "submit", "put"]
+        rig.t.abort()
 
     def test_a_server_that_does_not_read(self) -> None:
         """Its own stream is lost by ``io_timeout``; the others notice nothing."""

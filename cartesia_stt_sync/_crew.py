@@ -1,0 +1,204 @@
+"""The threads of a pool that read and call back; each of them can do either.
+
+Decides who reads, one at a time, and who does which job. Who reads also does what is
+`put` before it, which is expected to be quick, as callbacks mostly are: to hand each
+event to another thread costs more than all else that is done for it. Meanwhile another
+stands by, and reads on in its place if a job takes longer than `PATIENCE`. What is
+known to be slow is `submit`-ted, and done by those who do not read.
+
+Who wakes whom: who reads sleeps in what it reads from; all others wait for ``changed``,
+one of them, as long as there are quick jobs, with a time limit. None is woken for a
+quick job but where jobs are rare. A thread that comes back from a job and finds that
+another reads is one of the others from there on.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from ._workers import Job, Workers
+
+__all__ = ["PATIENCE", "Crew"]
+
+PATIENCE = 0.005
+"""Seconds after which another thread reads in place of one that does a job. It looks so
+often, so it may also take twice as long."""
+
+
+class Crew(Workers):
+    """The threads.
+
+    Args:
+        name: What they are called, but for a number.
+        most: How many jobs may be done at the same time. There is one thread more.
+        read: Read once, waiting for it; it may `put` what is then to be done.
+        close: Called when nobody reads any more.
+
+    Threads: any, where a method does not say otherwise.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        most: int,
+        *,
+        read: Callable[[], None],
+        close: Callable[[], None],
+    ) -> None:
+        super().__init__(name, most + 1)
+        self._read = read
+        self._close = close
+        self._quick: deque[Job] = deque()  # its calls are atomic
+        # Guarded by the lock:
+        self._changed = threading.Condition(self._lock)
+        self._over = False
+        self._closed = False
+        self._free = 0  # threads that neither read nor do a job
+        self._reader = 0  # the number of the one that reads; 0: none
+        self._away = False  # whether that one does a job
+        self._turn = 0  # which one: they are counted
+        self._seen = 0  # which it was when another last looked
+        self._guarded = False  # whether another will look soon
+
+    def start(self) -> None:
+        """Start two, so that one can read while the other does a job.
+
+        Raises:
+            RuntimeError: There are no more threads to be had; see `stop`.
+        """
+        with self._lock:
+            self._start_one()
+            self._start_one()
+
+    def stop(self) -> None:
+        """Let all end once there is nothing more to do; who reads, once it is woken."""
+        with self._lock:
+            self._over = True
+            self._changed.notify_all()
+            self._close_if_unread()
+
+    def submit(self, job: Job) -> None:
+        """Have a job done soon, however long it takes. What it raises is logged."""
+        with self._lock:
+            self._jobs.append(job)
+            self._see_to_jobs()
+
+    def put(self, job: Job) -> None:
+        """Have a quick job done soon; to be called in ``read``."""
+        self._quick.append(job)
+
+    # All below requires the lock, but for `_work` and `_lead`
+
+    def _start_one(self) -> None:
+        super()._start_one()
+        self._free += 1
+
+    def _started_one(self) -> bool:
+        """Start one more if that is possible; tell whether it was."""
+        if not self._numbers:
+            return False
+        try:
+            self._start_one()
+        except RuntimeError:  # there are no more threads to be had; perhaps later
+            return False
+        return True
+
+    def _see_to_jobs(self) -> None:
+        """Have somebody come to the jobs that wait."""
+        takers = self._free - 1 if self._away else self._free  # one stands by
+        if len(self._jobs) <= takers or not self._started_one():
+            self._changed.notify()
+
+    def _work(self, number: int) -> None:
+        with self._lock:
+            job = self._next(number)
+        while job is not None:
+            self._do(job)
+            with self._lock:
+                self._free += 1
+                job = self._next(number)
+
+    def _next(self, number: int) -> Job | None:
+        """Wait for something to do; ``None``: it is over."""
+        while True:
+            last = self._away and self._free == 1  # who could read on, if need be
+            if self._jobs and not last:
+                self._free -= 1
+                if self._away and not self._guarded:
+                    self._changed.notify()  # it may have been this one's turn to look
+                return self._jobs.popleft()
+            if self._over:
+                self._free -= 1
+                self._retire(number)
+                self._close_if_unread()
+                return None
+            # The last one does not take a job, but reads, so that who has read can.
+            if not self._reader or self._jobs or self._stand_by():
+                return self._take_over(number)
+
+    def _stand_by(self) -> bool:
+        """Wait for a change; tell whether a job of the reader's has taken too long."""
+        if self._guarded or self._turn == self._seen:
+            self._changed.wait()
+            return False
+        self._seen, self._guarded = self._turn, True
+        woken = self._changed.wait(PATIENCE)
+        self._guarded = False
+        if woken:
+            self._seen = 0  # too soon to tell
+            return False
+        return self._away and self._turn == self._seen
+
+    def _take_over(self, number: int) -> Job:
+        self._reader, self._away = number, False
+        self._free -= 1
+        if self._jobs:
+            self._see_to_jobs()
+        return partial(self._lead, number)
+
+    def _lead(self, number: int) -> None:
+        """Read, and do what is quick, until it is over or another does."""
+        try:
+            while self._do_quick(number) and not self._over:
+                self._read()
+        finally:
+            with self._lock:
+                if self._reader == number:
+                    self._reader, self._away = 0, False
+
+    def _do_quick(self, number: int) -> bool:
+        """Do what was `put`; tell whether the thread is still the one that reads."""
+        job: Job | None = None
+        while job is not None or self._quick:
+            with self._lock:
+                if self._reader != number:
+                    return False
+                job = self._leave()
+            if job is None:
+                break
+            self._do(job)
+        return True
+
+    def _leave(self) -> Job | None:
+        """What the one that reads is to do first; ``None``: it is to read."""
+        self._away = False
+        if not self._quick:
+            return None
+        if not self._free and not self._started_one():
+            # Nobody could read on; so it is for whoever is the next to have time.
+            self._jobs += self._quick
+            self._quick.clear()
+            return None
+        self._away = True
+        self._turn += 1
+        if not self._guarded:
+            self._changed.notify()
+        return self._quick.popleft()
+
+    def _close_if_unread(self) -> None:
+        if self._over and not self._reader and not self._closed:
+            self._closed = True
+            self._close()

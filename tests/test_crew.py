@@ -1,0 +1,292 @@
+"""Who of a pool's threads reads, and who does which job, without a stream or a socket.
+
+``read`` takes from a queue what the test has put there, and calls it.
+"""
+
+from __future__ import annotations
+
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from cartesia_stt_sync._crew import Crew
+
+from .fakes import LIMIT
+
+
+class Held:
+    """A job that lasts until it is let go; it notes on which thread it ran."""
+
+    def __init__(self) -> None:
+        self.entered, self.go = threading.Event(), threading.Event()
+        self.thread = 0
+
+    def __call__(self) -> None:
+        self.thread = threading.get_ident()
+        self.entered.set()
+        assert self.go.wait(LIMIT)
+
+
+class Rig:
+    """A crew, and what it reads from.
+
+    Attributes:
+        readers: The threads that have read, each time.
+        closed: How often it was said that nobody reads any more.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.inbox: queue.Queue[Callable[[], None]] = queue.Queue()
+        self.readers: list[int] = []
+        self.closed = 0
+        self.crew = Crew("crew", most, read=self._read, close=self._close)
+
+    def _read(self) -> None:
+        what = self.inbox.get()
+        self.readers.append(threading.get_ident())
+        what()
+
+    def _close(self) -> None:
+        self.closed += 1
+
+    def put(self, job: Callable[[], None]) -> None:
+        """Have the one that reads put a job."""
+        self.inbox.put(lambda: self.crew.put(job))
+
+    def read_by(self) -> int:
+        """Who reads now, and has nothing else to do."""
+        read = threading.Event()
+        self.inbox.put(read.set)
+        assert read.wait(LIMIT)
+        return self.readers[-1]
+
+    def stop(self) -> None:
+        """End it, and see that nothing is left."""
+        threads = self.crew.threads
+        self.crew.stop()
+        self.inbox.put(lambda: None)
+        for thread in threads:
+            thread.join(LIMIT)
+        assert not any(thread.is_alive() for thread in threads)
+        assert self.crew.threads == []
+        assert self.closed == 1
+
+
+@contextmanager
+def crew(most: int) -> Iterator[Rig]:
+    """One that has started, and ends."""
+    rig = Rig(most)
+    rig.crew.start()
+    try:
+        yield rig
+    finally:
+        rig.stop()
+
+
+def test_a_quick_job() -> None:
+    """Who has read does it, at once, as often as there is one."""
+    with crew(4) as rig:
+        for _ in range(50):
+            job = Held()
+            job.go.set()
+            rig.put(job)
+            assert job.entered.wait(LIMIT)
+            assert job.thread == rig.readers[-1]
+        assert len(rig.crew.threads) == 2
+
+
+def test_a_job_that_is_not_quick() -> None:
+    """Another reads on; and who comes back from it is one of the others then."""
+    with crew(4) as rig:
+        slow, later = Held(), Held()
+        later.go.set()
+        rig.put(slow)
+        assert slow.entered.wait(LIMIT)
+        reader = rig.read_by()
+        assert reader != slow.thread
+        rig.put(later)
+        assert later.entered.wait(LIMIT)
+        slow.go.set()
+        assert rig.read_by() == reader
+
+
+def test_jobs_behind_one_that_is_not_quick() -> None:
+    """What was put in the same round is done by who reads next."""
+    with crew(4) as rig:
+        slow, behind = Held(), Held()
+        behind.go.set()
+
+        def both() -> None:
+            rig.crew.put(slow)
+            rig.crew.put(behind)
+
+        rig.inbox.put(both)
+        assert behind.entered.wait(LIMIT)
+        assert slow.entered.is_set()
+        slow.go.set()
+        assert behind.thread == rig.read_by()
+
+
+def test_many_that_are_not_quick() -> None:
+    """As many as there may be, and reading goes on; the next one waits for a thread."""
+    with crew(3) as rig:
+        jobs = [Held() for _ in range(5)]
+        for job in jobs:
+            rig.put(job)
+        for job in jobs[:3]:
+            assert job.entered.wait(LIMIT)
+        for _ in range(3):
+            assert rig.read_by() not in {job.thread for job in jobs[:3]}
+        assert len(rig.crew.threads) == 4
+        for done, begun in zip(jobs[:2], jobs[3:], strict=True):
+            assert not begun.entered.wait(0.02)
+            done.go.set()
+            assert begun.entered.wait(LIMIT)
+        for job in jobs:
+            job.go.set()
+
+
+def test_a_slow_job() -> None:
+    """It does not go to who reads, and needs no patience."""
+    with crew(4) as rig:
+        reader, slow = rig.read_by(), Held()
+        rig.crew.submit(slow)
+        assert slow.entered.wait(LIMIT)
+        assert slow.thread != reader == rig.read_by()
+        slow.go.set()
+
+
+def test_the_last_one_reads_on() -> None:
+    """It takes no job while who has read does one; that one comes to it later."""
+    with crew(1) as rig:
+        first, second = Held(), Held()
+        rig.put(first)
+        assert first.entered.wait(LIMIT)
+        rig.crew.submit(second)
+        assert rig.read_by() != first.thread
+        assert not second.entered.wait(0.02)
+        first.go.set()
+        assert second.entered.wait(LIMIT)
+        assert second.thread == first.thread
+        second.go.set()
+
+
+def test_a_job_with_nobody_to_read_on() -> None:
+    """A quick one is left to who has time, and reading goes on."""
+    with crew(1) as rig:
+        slow, quick = Held(), Held()
+        quick.go.set()
+        rig.crew.submit(slow)
+        assert slow.entered.wait(LIMIT)
+        rig.put(quick)
+        assert rig.read_by() != slow.thread
+        assert not quick.entered.wait(0.02)
+        slow.go.set()
+        assert quick.entered.wait(LIMIT)
+
+
+def test_no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then those that there are come to all of it, one job after the other."""
+    with crew(4) as rig:
+
+        def fails(thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", fails)
+            jobs = [Held() for _ in range(4)]
+            rig.crew.submit(jobs[0])
+            assert jobs[0].entered.wait(LIMIT)
+            rig.crew.submit(jobs[1])
+            rig.put(jobs[2])
+            rig.put(jobs[3])
+            for job in jobs:
+                job.go.set()
+            for job in jobs:
+                assert job.entered.wait(LIMIT)
+
+
+def test_a_job_that_raises(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged, and the thread goes on; so it is with reading itself."""
+
+    def fails() -> None:
+        raise ZeroDivisionError("a bug")
+
+    with crew(2) as rig:
+        rig.put(fails)
+        rig.crew.submit(fails)
+        rig.inbox.put(fails)
+        rig.read_by()
+    assert caplog.text.count("ZeroDivisionError: a bug") == 3
+
+
+def test_over_while_one_is_away() -> None:
+    """Who comes back from its job is the last, and closes."""
+    rig, slow = Rig(2), Held()
+    rig.crew.start()
+    rig.put(slow)
+    assert slow.entered.wait(LIMIT)
+    reader = rig.read_by()
+    last = Held()
+    rig.put(last)
+    assert last.entered.wait(LIMIT)
+    assert last.thread == reader
+    threading.Timer(0.05, slow.go.set).start()
+    threading.Timer(0.05, last.go.set).start()
+    rig.stop()
+
+
+def test_over_before_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a thread, too, it is closed; and once."""
+
+    def fails(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fails)
+    rig = Rig(2)
+    with pytest.raises(RuntimeError, match="new thread"):
+        rig.crew.start()
+    rig.crew.stop()
+    assert rig.closed == 1
+
+
+@pytest.mark.parametrize("most", [1, 2, 5])
+def test_all_at_once(most: int) -> None:
+    """Quick, slow and sleeping ones, from all sides: each once, not too many a time."""
+    dice, lock, count = random.Random(most), threading.Lock(), 600
+    done: list[int] = []
+    at_once = peak = 0
+
+    def job(number: int, seconds: float) -> Callable[[], None]:
+        def run() -> None:
+            nonlocal at_once, peak
+            with lock:
+                at_once += 1
+                peak = max(peak, at_once)
+            if seconds:
+                time.sleep(seconds)
+            with lock:
+                at_once -= 1
+                done.append(number)
+
+        return run
+
+    with crew(most) as rig:
+        for number in range(count):
+            seconds = dice.choice([0.0] * 20 + [0.0005, 0.002, 0.008])
+            if dice.random() < 0.7:
+                rig.put(job(number, seconds))
+            else:
+                rig.crew.submit(job(number, seconds))
+            if dice.random() < 0.02:
+                time.sleep(0.004)
+        deadline = time.monotonic() + LIMIT
+        while len(done) < count and time.monotonic() < deadline:
+            time.sleep(0.005)
+    assert sorted(done) == list(range(count))
+    assert peak <= most
