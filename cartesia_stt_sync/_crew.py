@@ -124,6 +124,8 @@ class Crew(Workers):
     def _next(self, number: int) -> Job | None:
         """Wait for something to do; ``None``: it is over."""
         while True:
+            if not self._reader and not self._over:
+                return self._take_over(number)  # else all might be at jobs
             last = self._away and self._free == 1  # who could read on, if need be
             if self._jobs and not last:
                 self._free -= 1
@@ -136,7 +138,7 @@ class Crew(Workers):
                 self._close_if_unread()
                 return None
             # The last one does not take a job, but reads, so that who has read can.
-            if not self._reader or self._jobs or self._stand_by():
+            if self._jobs or self._stand_by():
                 return self._take_over(number)
 
     def _stand_by(self) -> bool:

@@ -19,30 +19,19 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from ._proxy import find_proxy, tunnel
 from ._refusal import refusal
+from ._tls import Secured
 from ._version import __version__
-from .endpoints import is_loopback
-from .errors import ConfigError, ConnectError
+from .errors import ConnectError
 
 if TYPE_CHECKING:
     import websocket
 
-__all__ = ["Dialer", "check_ssl_context", "default_ssl_context", "shut_down"]
-
-
-@cache
-def default_ssl_context() -> ssl.SSLContext:
-    """The one context of this process, built at first use.
-
-    It takes 20 ms and most of a megabyte to read all certificates once more for
-    each connection.
-    """
-    return ssl.create_default_context()
+__all__ = ["Dialer", "Dialled", "shut_down"]
 
 
 def shut_down(sock: socket.socket) -> None:
@@ -80,27 +69,37 @@ _MOST_ANSWER = 1 << 18
 """Bytes that a server may answer the handshake with, headers and body."""
 
 
+_READ = 4096
+"""Bytes to ask for at once: websocket-client asks for each byte of a header."""
+
+
 class _Guarded:
     """As much of a socket as a handshake needs, with limits to the server's answer.
 
     All its waits share one deadline, and no header makes it take memory: a length
     that the server claims is only believed as far as `_MOST_ANSWER`.
+
+    Attributes:
+        rest: What has been read beyond what was asked for.
     """
 
     def __init__(self, sock: socket.socket, left: Callable[[], float | None]) -> None:
         self._sock = sock
         self._left = left
         self._room = _MOST_ANSWER
+        self.rest = b""
 
     def gettimeout(self) -> float | None:
-        return self._left()
+        return self._sock.gettimeout()
 
     def recv(self, size: int) -> bytes:
-        self._sock.settimeout(self._left())
-        data = self._sock.recv(min(size, self._room))
-        self._room -= len(data)
-        if not self._room:
-            raise OSError("the server's answer to the handshake has no end")
+        if not self.rest:
+            self._sock.settimeout(self._left())
+            self.rest = self._sock.recv(min(_READ, self._room))
+            self._room -= len(self.rest)
+            if not self._room:
+                raise OSError("the server's answer to the handshake has no end")
+        data, self.rest = self.rest[:size], self.rest[size:]
         return data
 
     def send(self, data: bytes) -> int:
@@ -109,6 +108,20 @@ class _Guarded:
 
     def close(self) -> None:
         self._sock.close()
+
+
+class Dialled(NamedTuple):
+    """A connection that stands.
+
+    Attributes:
+        sock: Its socket.
+        request_id: The server's, if it names one.
+        first: What the server has said behind its answer, and has been read with it.
+    """
+
+    sock: socket.socket
+    request_id: str | None = None
+    first: bytes = b""
 
 
 class Dialer:
@@ -146,16 +159,15 @@ class Dialer:
         self._deadline: float | None = None
         self._proxy = proxy
         self._via = ""  # how it is reached, for messages
+        self._first = b""  # see `Dialled`
         self._ssl_context = ssl_context
+        self._secured: Secured | None = None
         self._lock = threading.Lock()  # guards the two below
         self._sock: socket.socket | None = None
         self._aborted = False
 
-    def dial(self) -> tuple[socket.socket, str | None]:
+    def dial(self) -> Dialled:
         """Connect and shake hands.
-
-        Returns:
-            The connected socket, and the server's request id if it names one.
 
         Raises:
             ConnectError: It did not work; the message says where and what to do.
@@ -165,7 +177,8 @@ class Dialer:
 
         ws = websocket.WebSocket()
         sock = self._make(ws)
-        return sock, (ws.getheaders() or {}).get("x-request-id")
+        request_id = (ws.getheaders() or {}).get("x-request-id")
+        return Dialled(sock, request_id, self._first)
 
     def reach(self) -> socket.socket:
         """Connect only, by proxy and TLS, for who speaks HTTP and no websocket.
@@ -246,25 +259,27 @@ class Dialer:
             sock = self._reach(parts.hostname or "", parts.port or 80)
             tunnel(sock, proxy, self._host, self._port, self._left)
         if self._secure:
-            context = self._ssl_context or default_ssl_context()
             sock.settimeout(self._left())
-            secured = context.wrap_socket(
-                sock, server_hostname=self._host, do_handshake_on_connect=False
-            )
-            self._hold(secured)
-            secured.do_handshake()
-            sock = secured
+            secured = Secured(sock, self._ssl_context, self._host, self._port)
+            sock = self._hold(secured.sock)
+            secured.shake_hands()
+            self._secured = secured
         return sock
 
     def _shake_hands(self, ws: websocket.WebSocket, sock: socket.socket) -> None:
+        guarded = _Guarded(sock, self._left)
         ws.connect(  # type: ignore[no-untyped-call]  # websocket-client has few types
             self._url,
-            socket=_Guarded(sock, self._left),
+            socket=guarded,
             header=[f"{name}: {value}" for name, value in self._headers().items()]
             + [f"User-Agent: cartesia-stt-sync/{__version__}"],
             suppress_origin=True,
             redirect_limit=0,  # it would follow with all headers, key included
         )
+        self._first = guarded.rest
+        if self._secured is not None:
+            self._secured.keep_session()
+            self._secured = None
 
     def _reach(self, host: str, port: int) -> socket.socket:
         """Connect to the first address of a host that answers."""
@@ -319,22 +334,3 @@ class Dialer:
     def _clean(self, text: str) -> str:
         """Take the credential out of a text that came from outside."""
         return text.replace(self._secret(), "***")
-
-
-def check_ssl_context(context: object, base_url: str) -> None:
-    """Check a TLS context: away from this machine it must verify who answers.
-
-    Raises:
-        ConfigError: No context, or one that would hand the key to anybody.
-    """
-    if context is None:
-        return
-    if not isinstance(context, ssl.SSLContext):
-        raise ConfigError(f"ssl_context: an ssl.SSLContext or None, got {context!r}")
-    verifies = context.check_hostname and context.verify_mode == ssl.CERT_REQUIRED
-    if not verifies and not is_loopback(urlsplit(base_url).hostname or ""):
-        raise ConfigError(
-            "ssl_context: one that verifies certificate and host name, got one that "
-            "does not; for a private authority use "
-            "ssl.create_default_context(cafile=...)"
-        )

@@ -64,10 +64,11 @@ def _in_environment(host: str, secure: bool) -> str | None:
     # Imported only here: it brings half of the standard library along.
     from urllib.request import getproxies, proxy_bypass
 
-    if proxy_bypass(host):
-        return None
+    # First, for mostly there is none: both look at the whole of the environment.
     found = getproxies().get("https" if secure else "http")
-    return f"http://{found}" if found and "://" not in found else found
+    if not found or proxy_bypass(host):
+        return None
+    return f"http://{found}" if "://" not in found else found
 
 
 def tunnel(

@@ -17,7 +17,7 @@ from . import checks
 from ._backoff import Attempts, Reconnect
 from ._clock import Clock
 from ._core import Core
-from ._dial import Dialer, check_ssl_context
+from ._dial import Dialer
 from ._ears import Ears, Endpointer
 from ._gate import Driver, Gate
 from ._handlers import Handlers
@@ -31,6 +31,7 @@ from ._recorder import Recorder, RecordingTransport
 from ._split import Split
 from ._stages import Meters
 from ._stream import Stream
+from ._tls import check_ssl_context
 from ._transport import Transport, WebsocketTransport
 from .audio import AudioFormat, Converter
 from .endpoints import Account, Endpoint

@@ -147,7 +147,8 @@ class WebsocketTransport:
         Raises:
             ConnectError: Refused, unreachable, not trusted, too slow or aborted.
         """
-        sock, request_id = self._dialer.dial()
+        sock, request_id, first = self._dialer.dial()
+        self._reader.feed(first)
         if self._io_timeout is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
             # A peer that vanishes is found by what it does not acknowledge, long
             # before the buffers are full.
@@ -256,18 +257,27 @@ class WebsocketTransport:
         """
         taken: list[Taken] = []
         try:
+            pipe = self._pipe or self._standing("receive")
+            if self._reader.holds_some and not self._take_read(taken):
+                return taken  # it came with the handshake
             while data := self._read_now(_TAKE):
                 if (whole := self._reader.whole(data)) is not None:
                     taken.append(whole)
-                while self._reader.holds_some and (message := self._next()) is not None:
-                    taken.append(message)
-                    if isinstance(message, ServerClosed):
-                        return taken
-                if not self._standing("receive").more():  # else the socket shows it
+                elif not self._take_read(taken):
+                    break
+                if not pipe.more():  # else the socket shows it
                     break
         except (ConnectionLost, ProtocolError) as exc:
             taken.append(exc)
         return taken
+
+    def _take_read(self, taken: list[Taken]) -> bool:
+        """Take what has been read; tell whether there may be more to read."""
+        while (message := self._next()) is not None:
+            taken.append(message)
+            if isinstance(message, ServerClosed):
+                return False
+        return True
 
     # Ending
 

@@ -17,11 +17,12 @@ import attrs
 from . import _validate as check
 from . import endpoints
 from ._backoff import Attempts, Reconnect
-from ._dial import Dialer, check_ssl_context
+from ._dial import Dialer
 from ._http_socket import Limits
 from ._post import Answer, post
 from ._proxy import check_proxy
 from ._refusal import refused_request
+from ._tls import check_ssl_context
 from ._upload import RecordingFile, Upload, open_recording
 from .audio import check_rate, encoding_of
 from .errors import (

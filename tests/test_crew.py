@@ -176,6 +176,21 @@ def test_the_last_one_reads_on() -> None:
         second.go.set()
 
 
+def test_jobs_before_anybody_reads() -> None:
+    """One reads first, and the rest do no more jobs than may be at the same time."""
+    rig, jobs = Rig(1), [Held(), Held()]
+    for job in jobs:
+        rig.crew._jobs.append(job)
+    rig.crew.start()
+    assert jobs[0].entered.wait(LIMIT)
+    assert rig.read_by() != jobs[0].thread
+    assert not jobs[1].entered.wait(0.02)
+    for job in jobs:
+        job.go.set()
+    assert jobs[1].entered.wait(LIMIT)
+    rig.stop()
+
+
 def test_a_job_with_nobody_to_read_on() -> None:
     """A quick one is left to who has time, and reading goes on."""
     with crew(1) as rig:
@@ -257,7 +272,7 @@ def test_over_before_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("most", [1, 2, 5])
 def test_all_at_once(most: int) -> None:
-    """Quick, slow and sleeping ones, from all sides: each once, not too many a time."""
+    """Quick, slow and sleeping ones, from all sides: each once, some at a time."""
     dice, lock, count = random.Random(most), threading.Lock(), 600
     done: list[int] = []
     at_once = peak = 0

@@ -24,8 +24,8 @@ from cartesia_stt_sync import (
     RateLimitError,
     Transcriber,
 )
-from cartesia_stt_sync._dial import check_ssl_context, default_ssl_context
 from cartesia_stt_sync._proxy import check_proxy
+from cartesia_stt_sync._tls import check_ssl_context, default_ssl_context
 
 from .peer import LIMIT, Connection, Handler, Peer
 

@@ -76,6 +76,7 @@ ACTING = [
     "_keys",
     "_handlers",
     "_proxy",
+    "_tls",
     "_dial",
     "_pipe",
     "_transport",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import socket
 import ssl
 import sys
 import threading
@@ -16,8 +17,15 @@ import numpy as np
 import pytest
 import trustme
 
-from cartesia_stt_sync import CartesiaSTTError, ConfigError, ConnectError, Transcriber
-from cartesia_stt_sync._dial import Dialer, default_ssl_context
+from cartesia_stt_sync import (
+    CartesiaSTTError,
+    ConfigError,
+    ConnectError,
+    Transcriber,
+    _tls,
+)
+from cartesia_stt_sync._dial import Dialer
+from cartesia_stt_sync._tls import Secured, default_ssl_context
 from cartesia_stt_sync._transport import ServerClosed, WebsocketTransport
 from cartesia_stt_sync.server import LocalServer
 
@@ -274,6 +282,118 @@ def test_a_private_authority(through: str, authority: Authority) -> None:
         ) as t:
             t.feed(bytes(6400))
     assert t.text == "Hello"
+
+
+class TestSessions:
+    """A handshake goes on from an earlier one, and only with the same server."""
+
+    def connect(self, peer: Peer, context: ssl.SSLContext) -> None:
+        """Open, and close."""
+        with Transcriber(api_key=KEY, base_url=peer.url, ssl_context=context):
+            pass
+
+    @pytest.fixture
+    def reused(self) -> list[bool]:
+        """Whether it was so, as the server has it, for each connection."""
+        return []
+
+    @pytest.fixture
+    def handler(self, reused: list[bool]) -> Callable[[Connection], None]:
+        """A server that notes it."""
+
+        def serve(peer: Connection) -> None:
+            reused.append(peer.sock.session_reused)  # type: ignore[attr-defined]  # TLS
+            peer.accept()
+            peer.read_until("close")
+            peer.send('{"type": "done"}')
+            peer.send_close(1000)
+            peer.until_gone()
+
+        return serve
+
+    @pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+    def test_the_same_server(
+        self, version: str, authority: Authority, handler: Any, reused: list[bool]
+    ) -> None:
+        """From the second connection on, by whichever transcriber."""
+        server, client = authority.server("localhost", "127.0.0.1"), authority.client()
+        server.maximum_version = ssl.TLSVersion[version]
+        with Peer(handler, handler, handler, tls=server) as peer:
+            for _ in range(3):
+                self.connect(peer, client)
+        assert reused == [False, True, True]
+
+    def test_another_context(
+        self, authority: Authority, handler: Any, reused: list[bool]
+    ) -> None:
+        """It has verified nothing yet."""
+        server = authority.server("localhost", "127.0.0.1")
+        with Peer(handler, handler, tls=server) as peer:
+            for _ in range(2):
+                self.connect(peer, authority.client())
+        assert reused == [False, False]
+
+    def test_another_server(
+        self, authority: Authority, handler: Any, reused: list[bool]
+    ) -> None:
+        """With the same certificate, but another port, it is asked for it."""
+        server, client = authority.server("localhost", "127.0.0.1"), authority.client()
+        for _ in range(2):
+            with Peer(handler, tls=server) as peer:
+                self.connect(peer, client)
+        assert reused == [False, False]
+
+    def test_verified_in_another_way(
+        self, authority: Authority, handler: Any, reused: list[bool]
+    ) -> None:
+        """What came about without a look at the certificate spares nobody that look."""
+        client = ssl.create_default_context()
+        client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+        server = of_a_stranger(authority)
+        with Peer(handler, handler, tls=server) as peer:
+            self.connect(peer, client)
+            client.verify_mode, client.check_hostname = ssl.CERT_REQUIRED, True
+            with pytest.raises(ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+                self.connect(peer, client)
+        assert reused == [False]
+
+    def test_a_server_that_does_not_know_it(
+        self, authority: Authority, handler: Any, reused: list[bool]
+    ) -> None:
+        """It has started anew, say, with a key of its own: all is asked for again."""
+        client = authority.client()
+        with Peer(handler, handler, tls=authority.server("localhost")) as peer:
+            self.connect(peer, client)
+            peer._tls = authority.server("localhost")
+            self.connect(peer, client)
+        assert reused == [False, False]
+
+    def test_a_failure(self, authority: Authority) -> None:
+        """Nothing is kept of a handshake that did not end well."""
+        client = authority.client()
+        here, there = socket.socketpair()
+        with there:
+            secured = Secured(here, client, "localhost", 443)
+            there.sendall(b"no TLS, whatever it is")
+            key = secured._key
+            secured._sessions[key] = None  # type: ignore[assignment]  # stands for one
+            with secured.sock, pytest.raises(ssl.SSLError):
+                secured.shake_hands()
+            assert key not in secured._sessions
+
+    def test_how_many(self, authority: Authority, handler: Any) -> None:
+        """Those of some dozens of servers, and then they are forgotten."""
+        client = authority.client()
+        server = authority.server("localhost", "127.0.0.1")
+        with Peer(handler, tls=server) as peer:
+            self.connect(peer, client)
+            kept = _tls._sessions[client]
+            (session,) = kept.values()
+            for number in range(_tls._MOST - 1):
+                kept[number] = session
+        with Peer(handler, tls=server) as peer:
+            self.connect(peer, client)
+        assert len(kept) == 1
 
 
 def test_an_old_version_is_refused(authority: Authority) -> None:

@@ -544,7 +544,7 @@ def settled(transport: WebsocketTransport, *, write: bool = False) -> None:
 
 def taken(transport: WebsocketTransport, count: int) -> list[Taken]:
     """So many of what comes."""
-    got: list[Taken] = []
+    got = transport.take()
     while len(got) < count:
         settled(transport)
         got += transport.take()
@@ -581,6 +581,51 @@ def test_taking_what_has_come(
         transport.close()
         assert transport.fileno() == -1
     assert got == [(10, b"p"), (1, b"finalize"), (8, b"\x03\xe8")]
+
+
+@pytest.mark.parametrize("how", ["recv", "take"])
+@pytest.mark.parametrize("cut", [None, 1, 20])
+def test_what_comes_with_the_handshake(
+    how: str, cut: int | None, secure: Tls | None, closing: list[WebsocketTransport]
+) -> None:
+    """A server may say something in the same breath; and be cut off in the middle."""
+    frames = b"\x81\x05early" + b"\x89\x01p" + b"\x81\x7e\x01\x2c" + b"x" * 300
+    got: list[tuple[int, bytes]] = []
+
+    def handler(peer: Connection) -> None:
+        sock, whole = peer.sock, bytearray()
+
+        class Collect:
+            """A socket that sends later."""
+
+            def recv(self, size: int) -> bytes:
+                return sock.recv(size)
+
+            def sendall(self, data: bytes) -> None:
+                whole.extend(data)
+
+        peer.sock = Collect()  # type: ignore[assignment]  # for the handshake
+        peer.accept()
+        peer.sock = sock
+        sock.sendall(whole + frames[:cut])
+        peer.send_close(1000) if cut is None else got.append(peer.read())
+        if cut is not None:
+            sock.sendall(frames[cut:])
+            peer.send_close(1000)
+        peer.until_gone()
+
+    with serve(handler, secure) as server:
+        transport = connect(server, secure)
+        closing.append(transport)
+        if cut is not None:
+            assert transport.begin("go")
+        if how == "recv":
+            heard: list[Taken] = [transport.recv() for _ in range(3)]
+        else:
+            heard = taken(transport, 3)
+        assert heard == [b"early", b"x" * 300, ServerClosed(1000, "")]
+        transport.close()
+    assert got == ([] if cut is None else [(1, b"go")])
 
 
 @pytest.mark.parametrize("how", ["end", "rules"])
