@@ -168,6 +168,17 @@ def test_any_bytes(encoding: str, channels: int, pieces: list[bytes]) -> None:
     assert len(seen) == len(set(seen))
 
 
+@pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100, 48000])
+@pytest.mark.parametrize("encoding", sorted(ENCODINGS))
+def test_five_chunks_are_judged(encoding: str, rate: int) -> None:
+    """What is fed a tenth of a second at a time is not kept until the sixth."""
+    audio = AudioFormat(encoding, rate)
+    listener, chunk = Listener(audio), rate // 10 * audio.frame_bytes
+    for _ in range(5):
+        listener.listen(bytes(chunk))
+    assert sum(map(len, listener._pieces)) < chunk
+
+
 def test_any_cutting() -> None:
     """However the bytes are cut, the same is found in them."""
     data = encode(np.resize(speech(CLIP, RATE), 8 * RATE) * 20, "pcm_s16le")

@@ -19,7 +19,8 @@ from .misread import CLOSELY, Misread
 __all__ = ["Listener"]
 
 _BLOCK = 0.5
-"""Seconds that are judged at once."""
+"""Seconds that are judged at once, at most: so that five chunks of 100 ms are enough,
+and are not kept until the sixth has come."""
 
 _ALIGNED = 48
 """Bytes that hold whole frames of every encoding, in one channel and in two."""
@@ -44,7 +45,7 @@ class Listener:
         self._frame = audio.frame_bytes
         unit = _ALIGNED * audio.frame_bytes
         seconds = audio.sample_rate * audio.frame_bytes * _BLOCK
-        self._size = max(1, round(seconds / unit)) * unit  # bytes of a block
+        self._size = max(1, int(seconds / unit)) * unit  # bytes of a block
         # Of the block under way. Bytes are not copied: mostly the same ones are kept
         # until they are sent and answered.
         self._pieces: list[bytes] = []
