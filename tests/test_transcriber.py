@@ -841,10 +841,10 @@ class TestCallbacks:
     def test_no_threads_to_be_had(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A pair that cannot start ends the session and leaves nothing behind."""
         real = threading.Thread.start
-        for which in ("receiver", "sender"):
+        for which in (("-receiver", "-worker-1"), ("-sender",)):  # a pair's or a pool's
             rig = Rig()
 
-            def start(thread: threading.Thread, which: str = which) -> None:
+            def start(thread: threading.Thread, which: tuple[str, ...] = which) -> None:
                 if thread.name.endswith(which):
                     raise RuntimeError("can't start new thread")
                 real(thread)
