@@ -15,6 +15,7 @@ another reads is one of the others from there on.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -24,7 +25,7 @@ from ._workers import Job, Workers
 __all__ = ["PATIENCE", "Crew"]
 
 PATIENCE = 0.005
-"""Seconds after which another thread reads in place of one that does a job. It looks so
+"""Seconds after which another thread reads in place of one that does jobs. It looks so
 often, so it may also take twice as long."""
 
 
@@ -58,10 +59,11 @@ class Crew(Workers):
         self._closed = False
         self._free = 0  # threads that neither read nor do a job
         self._reader = 0  # the number of the one that reads; 0: none
-        self._away = False  # whether that one does a job
-        self._turn = 0  # which one: they are counted
-        self._seen = 0  # which it was when another last looked
-        self._guarded = False  # whether another will look soon
+        self._away = False  # whether that one does jobs
+        self._turn = 0  # how often it has gone to do some
+        self._seen = 0  # how often it had when another last looked
+        self._until = 0.0  # when that one's patience is at its end
+        self._guarded = False  # whether another will look then
 
     def start(self) -> None:
         """Start two, so that one can read while the other does a job.
@@ -117,6 +119,7 @@ class Crew(Workers):
             job = self._next(number)
         while job is not None:
             self._do(job)
+            del job  # it would be kept until the next one
             with self._lock:
                 self._free += 1
                 job = self._next(number)
@@ -126,38 +129,45 @@ class Crew(Workers):
         while True:
             if not self._reader and not self._over:
                 return self._take_over(number)  # else all might be at jobs
-            last = self._away and self._free == 1  # who could read on, if need be
+            if self._over and not (self._jobs and self._numbers):
+                # Now that nobody is to read, there is one too many.
+                self._free -= 1
+                self._retire(number)
+                self._close_if_unread()
+                return None
+            # Who could read on, if need be.
+            last = self._away and self._free == 1 and not self._over
             if self._jobs and not last:
                 self._free -= 1
                 if self._away and not self._guarded:
                     self._changed.notify()  # it may have been this one's turn to look
                 return self._jobs.popleft()
-            if self._over:
-                self._free -= 1
-                self._retire(number)
-                self._close_if_unread()
-                return None
             # The last one does not take a job, but reads, so that who has read can.
             if self._jobs or self._stand_by():
                 return self._take_over(number)
 
     def _stand_by(self) -> bool:
-        """Wait for a change; tell whether a job of the reader's has taken too long."""
-        if self._guarded or self._turn == self._seen:
+        """Wait for a change; tell whether the reader has been away for too long."""
+        fresh = self._turn != self._seen
+        if self._guarded or not (fresh or self._away):
             self._changed.wait()
             return False
-        self._seen, self._guarded = self._turn, True
-        woken = self._changed.wait(PATIENCE)
+        now = time.monotonic()
+        if fresh:  # else it is another's watch that goes on, who has got a job
+            self._seen, self._until = self._turn, now + PATIENCE
+        self._guarded = True
+        self._changed.wait(max(0.0, self._until - now))
         self._guarded = False
-        if woken:
-            self._seen = 0  # too soon to tell
-            return False
-        return self._away and self._turn == self._seen
+        late = time.monotonic() >= self._until
+        return late and self._away and self._turn == self._seen
 
     def _take_over(self, number: int) -> Job:
+        """Read from here on; what the last reader had before it, is for the others."""
         self._reader, self._away = number, False
         self._free -= 1
-        if self._jobs:
+        self._jobs += self._quick
+        self._quick.clear()
+        for _ in range(min(len(self._jobs), len(self._numbers) + self._free)):
             self._see_to_jobs()
         return partial(self._lead, number)
 
@@ -186,18 +196,20 @@ class Crew(Workers):
 
     def _leave(self) -> Job | None:
         """What the one that reads is to do first; ``None``: it is to read."""
-        self._away = False
         if not self._quick:
+            self._away = False
             return None
         if not self._free and not self._started_one():
             # Nobody could read on; so it is for whoever is the next to have time.
+            self._away = False
             self._jobs += self._quick
             self._quick.clear()
             return None
-        self._away = True
-        self._turn += 1
-        if not self._guarded:
-            self._changed.notify()
+        if not self._away:
+            self._away = True
+            self._turn += 1
+            if not self._guarded:
+                self._changed.notify()
         return self._quick.popleft()
 
     def _close_if_unread(self) -> None:

@@ -178,7 +178,8 @@ class Dialer:
         ws = websocket.WebSocket()
         sock = self._make(ws)
         request_id = (ws.getheaders() or {}).get("x-request-id")
-        return Dialled(sock, request_id, self._first)
+        first, self._first = self._first, b""
+        return Dialled(sock, request_id, first)
 
     def reach(self) -> socket.socket:
         """Connect only, by proxy and TLS, for who speaks HTTP and no websocket.
@@ -204,6 +205,9 @@ class Dialer:
         except BaseException:
             self._let_go()
             raise
+        secured, self._secured = self._secured, None
+        if secured is not None and error is not None:
+            secured.forget_session()
         sock, aborted = self._let_go(keep=error is None)
         if error is not None or sock is None or aborted:
             if sock is not None:
@@ -279,7 +283,6 @@ class Dialer:
         self._first = guarded.rest
         if self._secured is not None:
             self._secured.keep_session()
-            self._secured = None
 
     def _reach(self, host: str, port: int) -> socket.socket:
         """Connect to the first address of a host that answers."""

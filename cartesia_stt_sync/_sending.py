@@ -49,8 +49,8 @@ class Sending(Line):
     """
 
     __slots__ = (
-        *("_by", "_context", "_engine", "_flushed", "_inside", "_io_timeout"),
-        *("_lingers", "_loss", "_stage", "due", "queued"),
+        *("_by", "_context", "_engine", "_entered", "_flushed", "_inside"),
+        *("_io_timeout", "_lingers", "_loss", "_stage", "due", "queued"),
     )
 
     def __init__(
@@ -64,6 +64,7 @@ class Sending(Line):
         super().__init__(stream, teller, make_transport)
         self._io_timeout = io_timeout
         self._context: Context  # of who opens it, for callbacks
+        self._entered = threading.Lock()  # held by who is in it: only one can be
         self._engine: Engine | None = None
         self._inside: set[int] = set()  # threads in a callback; its calls are atomic
 
@@ -279,7 +280,12 @@ class Sending(Line):
         self._threads.crew.submit(self._job(job))
 
     def _job(self, job: Callable[[], None]) -> Callable[[], None]:
-        return partial(self._run, partial(self._context.run, job))
+        return partial(self._run, partial(self._in_context, job))
+
+    def _in_context(self, job: Callable[[], None]) -> None:
+        # Who has just passed it on may not have left yet.
+        with self._entered:
+            self._context.run(job)
 
     def _run(self, job: Callable[[], None]) -> None:
         me = threading.get_ident()

@@ -11,20 +11,14 @@ import ssl
 from collections.abc import Hashable
 from functools import cache
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
 
 from .endpoints import is_loopback
 from .errors import ConfigError
 
-__all__ = ["Secured", "check_ssl_context", "default_ssl_context"]
+__all__ = ["Secured", "check_ssl_context", "default_ssl_context", "sessions"]
 
 _MOST = 64
 """Servers of one context whose sessions are kept."""
-
-_Sessions = dict[Hashable, ssl.SSLSession]
-
-_sessions: WeakKeyDictionary[ssl.SSLContext, _Sessions] = WeakKeyDictionary()
-"""What servers gave us to go on from; each call on it and its dicts is atomic."""
 
 
 @cache
@@ -56,6 +50,18 @@ def check_ssl_context(context: object, base_url: str) -> None:
         )
 
 
+def sessions(context: ssl.SSLContext) -> dict[Hashable, ssl.SSLSession]:
+    """What servers gave a context to go on from; each call on it is atomic.
+
+    Kept with the context itself, for each of them refers to it: anywhere else they
+    would keep alive a context that nobody needs any more.
+    """
+    kept: dict[Hashable, ssl.SSLSession] = vars(context).setdefault(
+        "_cartesia_stt_sessions", {}
+    )
+    return kept
+
+
 class Secured:
     """A connection's TLS, whose handshake is still to be made.
 
@@ -81,10 +87,11 @@ class Secured:
         port: int,
     ) -> None:
         context = context or default_ssl_context()
-        self._sessions = _sessions.setdefault(context, {})
+        self._sessions = sessions(context)
         # Verified in another way, it would not be the same: a session counts as
         # verified however it came about.
-        self._key = (host, port, context.verify_mode, context.check_hostname)
+        how = (context.verify_mode, context.check_hostname, context.verify_flags)
+        self._key = (host, port, *how)
         self.sock = context.wrap_socket(
             sock,
             server_hostname=host,
@@ -101,8 +108,12 @@ class Secured:
         try:
             self.sock.do_handshake()
         except BaseException:
-            self._sessions.pop(self._key, None)
+            self.forget_session()
             raise
+
+    def forget_session(self) -> None:
+        """Have the next handshake begin anew: this server refuses what we are."""
+        self._sessions.pop(self._key, None)
 
     def keep_session(self) -> None:
         """Keep what the next handshake may go on from.

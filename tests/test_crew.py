@@ -9,6 +9,7 @@ import queue
 import random
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -116,7 +117,7 @@ def test_a_job_that_is_not_quick() -> None:
 
 
 def test_jobs_behind_one_that_is_not_quick() -> None:
-    """What was put in the same round is done by who reads next."""
+    """What was put in the same round is done by others, and reading goes on."""
     with crew(4) as rig:
         slow, behind = Held(), Held()
         behind.go.set()
@@ -128,8 +129,43 @@ def test_jobs_behind_one_that_is_not_quick() -> None:
         rig.inbox.put(both)
         assert behind.entered.wait(LIMIT)
         assert slow.entered.is_set()
+        assert len({slow.thread, behind.thread, rig.read_by()}) == 3
         slow.go.set()
-        assert behind.thread == rig.read_by()
+
+
+def test_many_that_are_nearly_quick() -> None:
+    """Together they take too long, and another reads on meanwhile."""
+    with crew(4) as rig:
+        done: list[int] = []
+
+        def job() -> None:
+            time.sleep(0.004)
+            done.append(threading.get_ident())
+
+        def all_of_them() -> None:
+            for _ in range(100):
+                rig.crew.put(job)
+
+        rig.inbox.put(all_of_them)
+        reader = rig.read_by()
+        rig.read_by()
+        assert len(done) < 50
+        assert reader != rig.readers[0]
+
+
+def test_slow_jobs_do_not_put_off_who_looks() -> None:
+    """Who has waited for the reader and gets a job hands on how long it has waited."""
+    with crew(2) as rig:
+        away, read = Held(), threading.Event()
+        rig.put(away)
+        assert away.entered.wait(LIMIT)
+        rig.inbox.put(read.set)
+        for _ in range(2000):  # four seconds and more
+            rig.crew.submit(lambda: None)
+            if read.wait(0.002):
+                break
+        assert read.is_set()
+        away.go.set()
 
 
 def test_many_that_are_not_quick() -> None:
@@ -254,6 +290,45 @@ def test_over_while_one_is_away() -> None:
     threading.Timer(0.05, slow.go.set).start()
     threading.Timer(0.05, last.go.set).start()
     rig.stop()
+
+
+def test_jobs_that_are_left_when_it_is_over() -> None:
+    """They are done, and no more at once than ever, though nobody has to read."""
+    rig, jobs = Rig(1), [Held() for _ in range(4)]
+    rig.crew.start()
+    for job in jobs:
+        rig.crew.submit(job)
+    assert jobs[0].entered.wait(LIMIT)
+    threads = rig.crew.threads
+    rig.crew.stop()
+    rig.inbox.put(lambda: None)
+    for job, behind in zip(jobs, [*jobs[1:], None], strict=True):
+        assert job.entered.wait(LIMIT)
+        assert behind is None or not behind.entered.wait(0.02)
+        job.go.set()
+    for thread in threads:
+        thread.join(LIMIT)
+    assert (rig.crew.threads, rig.closed) == ([], 1)
+
+
+def test_nothing_is_kept_of_a_job() -> None:
+    """Who waits for the next one does not hold the last."""
+
+    class Job:
+        def __call__(self) -> None:
+            pass
+
+    with crew(2) as rig:
+        jobs = [Job() for _ in range(6)]
+        gone = [weakref.ref(job) for job in jobs]
+        for number, job in enumerate(jobs):
+            rig.crew.submit(job) if number % 2 else rig.put(job)
+        del jobs, job
+        deadline = time.monotonic() + LIMIT
+        while any(one() for one in gone) and time.monotonic() < deadline:
+            rig.read_by()
+            time.sleep(0.001)
+        assert not any(one() for one in gone)
 
 
 def test_over_before_it_began(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,7 @@ from cartesia_stt_sync import (
 from cartesia_stt_sync._core import Core
 from cartesia_stt_sync._crew import Crew
 from cartesia_stt_sync._member import Member
+from cartesia_stt_sync._receiving import Receiving
 from cartesia_stt_sync._transport import ServerClosed
 from cartesia_stt_sync.events import Done
 from cartesia_stt_sync.server import LocalServer
@@ -484,6 +485,28 @@ class TestOrder:
         rig.wire.answer_close()
         rig.t.close()
         assert seen == ["a", "<a>", "b"]
+
+    def test_one_that_is_slow_to_leave(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Who goes on waits for it: a context is entered by one thread at a time."""
+        usual = Receiving._work
+
+        def work(self: Receiving) -> None:
+            usual(self)
+            time.sleep(0.03)  # the interpreter may have given its turn to others
+
+        monkeypatch.setattr(Receiving, "_work", work)
+        rig = Rig(pool=Pool())
+        seen: list[str] = []
+        came = threading.Semaphore(0)
+        rig.t.on("final", lambda d: seen.append(d.text))
+        rig.t.on("event", lambda e: came.release())
+        rig.t.open()
+        for text in ("a", "b", "c"):
+            rig.wire.push(final(text))
+            assert came.acquire(timeout=LIMIT)
+        rig.wire.answer_close()
+        rig.t.close()
+        assert seen == ["a", "b", "c"]
 
     def test_what_a_slow_callback_holds_up_is_bounded(self) -> None:
         """Then its socket is not read, until there is room again; and all comes."""

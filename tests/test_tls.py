@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import socket
 import ssl
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
@@ -357,6 +359,52 @@ class TestSessions:
                 self.connect(peer, client)
         assert reused == [False]
 
+    def test_verified_more_closely(
+        self, authority: Authority, handler: Any, reused: list[bool]
+    ) -> None:
+        """Whoever asks for more than before gets it."""
+        client = authority.client()
+        server = authority.server("localhost", "127.0.0.1")
+        with Peer(handler, handler, tls=server) as peer:
+            self.connect(peer, client)
+            client.verify_flags |= (
+                ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
+            )  # there is none
+            with pytest.raises(ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+                self.connect(peer, client)
+        assert reused == [False]
+
+    def test_who_was_refused(
+        self, authority: Authority, handler: Any, reused: list[bool]
+    ) -> None:
+        """Perhaps for what it is by the session: then the next one begins anew."""
+
+        def refuses(peer: Connection) -> None:
+            reused.append(peer.sock.session_reused)  # type: ignore[attr-defined]  # TLS
+            peer.refuse(403, b"no")
+
+        client = authority.client()
+        server = authority.server("localhost", "127.0.0.1")
+        with Peer(handler, refuses, handler, tls=server) as peer:
+            self.connect(peer, client)
+            with pytest.raises(CartesiaSTTError):
+                self.connect(peer, client)
+            self.connect(peer, client)
+        assert reused == [False, True, False]
+
+    def test_a_context_that_nobody_needs(
+        self, authority: Authority, handler: Any
+    ) -> None:
+        """It goes, and what was kept for it."""
+        client = authority.client()
+        gone = weakref.ref(client)
+        with Peer(handler, tls=authority.server("localhost", "127.0.0.1")) as peer:
+            self.connect(peer, client)
+        assert _tls.sessions(client)
+        del client
+        gc.collect()
+        assert gone() is None
+
     def test_a_server_that_does_not_know_it(
         self, authority: Authority, handler: Any, reused: list[bool]
     ) -> None:
@@ -387,7 +435,7 @@ class TestSessions:
         server = authority.server("localhost", "127.0.0.1")
         with Peer(handler, tls=server) as peer:
             self.connect(peer, client)
-            kept = _tls._sessions[client]
+            kept = _tls.sessions(client)
             (session,) = kept.values()
             for number in range(_tls._MOST - 1):
                 kept[number] = session
