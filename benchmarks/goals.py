@@ -86,7 +86,7 @@ GOALS = (
     Goal("latency", "iterator", "hand_over_p50", 0.1),
     Goal("latency", "finalize", "finalize_p50", 0.4),
     Goal("latency", "finalize", "finalize_p99", 1.0),
-    Goal("connect", "TLS", "next", 0.1, SDK, held=0.2),
+    Goal("connect", "TLS", "next", 0.1, SDK, held=0.15),
     Goal("memory", "plain", "memory", 60.0),
     # Twice as much where Python may not keep what it has compiled.
     Goal("imports", "import", "import", 0.3, SDK, held=0.7),

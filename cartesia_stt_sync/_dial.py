@@ -69,8 +69,9 @@ _MOST_ANSWER = 1 << 18
 """Bytes that a server may answer the handshake with, headers and body."""
 
 
-_READ = 4096
-"""Bytes to ask for at once: websocket-client asks for each byte of a header."""
+_READ = 65536
+"""Bytes to ask for at once. websocket-client asks for each byte of a header, and once
+for the body of a refusal, of which it then gets no more than came with that."""
 
 
 class _Guarded:

@@ -105,6 +105,14 @@ def test_refusals_in_other_shapes(body: bytes, shown: str) -> None:
     assert "check model" in str(error)
 
 
+def test_a_long_refusal() -> None:
+    """A body of some kilobytes is JSON to its end, and read to it."""
+    body = json.dumps({"pad": "-" * 20_000, "title": "No", "message": "the end"})
+    with Peer(refusing(400, body.encode())) as peer:
+        error = opening(peer)
+    assert "the end" in str(error)
+
+
 def test_redirect_is_not_followed() -> None:
     """The key would go along to wherever it points."""
     stranger = Peer(lambda peer: peer.accept())
