@@ -3,13 +3,13 @@
 Decides who reads, one at a time, and who does which job. Who reads also does what is
 `put` before it, which is expected to be quick, as callbacks mostly are: to hand each
 event to another thread costs more than all else that is done for it. Meanwhile another
-stands by, and reads on in its place if a job takes longer than `PATIENCE`. What is
-known to be slow is `submit`-ted, and done by those who do not read.
+stands by, and reads on in its place if that takes longer than `PATIENCE`. What is known
+to be slow is `submit`-ted, and done by those who do not read.
 
 Who wakes whom: who reads sleeps in what it reads from; all others wait for ``changed``,
-one of them, as long as there are quick jobs, with a time limit. None is woken for a
-quick job but where jobs are rare. A thread that comes back from a job and finds that
-another reads is one of the others from there on.
+one of them, the guard, with a time limit as long as there are quick jobs. None is woken
+for a quick job but where jobs are rare. A thread that comes back from a job and finds
+that another reads is one of the others from there on.
 """
 
 from __future__ import annotations

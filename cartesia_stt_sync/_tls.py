@@ -66,8 +66,8 @@ class Secured:
     """A connection's TLS, whose handshake is still to be made.
 
     A server whose certificate this context has verified before is not asked for it
-    again, as in browsers (RFC 8446, 2.2): that takes less than half of the time, and
-    much less of the server's.
+    again, as in browsers (RFC 8446, 2.2): that spares us the look at it, and the server
+    a signature.
 
     Args:
         sock: Connected; it is detached, and `sock` takes its place.

@@ -264,7 +264,7 @@ def test_the_border_of_sounddevice() -> None:
 def test_the_clock() -> None:
     """Only the clock, the sockets and who has to do with real threads look at it."""
     using = [n for n in ORDER if any(i.top == "time" for i in imports_of(n))]
-    threads = {"_pair", "_member", "_receiving", "_pool"}
+    threads = {"_pair", "_member", "_receiving", "_pool", "_crew"}
     http = {"_post", "_http_socket", "batch"}
     assert set(using) <= {"_clock", "_dial", "_transport"} | threads | http
 
