@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import ssl
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -80,6 +81,15 @@ def tls() -> Tls:
 def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Note something measured: it is shown at the end of the run, passed or not."""
     return request.config.stash.setdefault(_FIGURES, []).append
+
+
+def pytest_sessionstart() -> None:
+    """Let programs that tests start have a Ctrl-C.
+
+    A shell ignores it for what it runs in the background, and so would they.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
