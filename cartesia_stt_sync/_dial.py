@@ -12,6 +12,7 @@ ends any part of it at once. Only the look-up of a name can be neither timed nor
 from __future__ import annotations
 
 import _socket
+import io
 import logging
 import re
 import socket
@@ -79,29 +80,30 @@ class _Guarded:
 
     All its waits share one deadline, and no header makes it take memory: a length
     that the server claims is only believed as far as `_MOST_ANSWER`.
-
-    Attributes:
-        rest: What has been read beyond what was asked for.
     """
 
     def __init__(self, sock: socket.socket, left: Callable[[], float | None]) -> None:
         self._sock = sock
         self._left = left
         self._room = _MOST_ANSWER
-        self.rest = b""
+        self._ahead = io.BytesIO()  # read, and perhaps not asked for yet
 
     def gettimeout(self) -> float | None:
         return self._sock.gettimeout()
 
     def recv(self, size: int) -> bytes:
-        if not self.rest:
-            self._sock.settimeout(self._left())
-            self.rest = self._sock.recv(min(_READ, self._room))
-            self._room -= len(self.rest)
-            if not self._room:
-                raise OSError("the server's answer to the handshake has no end")
-        data, self.rest = self.rest[:size], self.rest[size:]
-        return data
+        if data := self._ahead.read(size):
+            return data
+        self._sock.settimeout(self._left())
+        self._ahead = io.BytesIO(self._sock.recv(min(_READ, self._room)))
+        self._room -= len(self._ahead.getbuffer())
+        if not self._room:
+            raise OSError("the server's answer to the handshake has no end")
+        return self._ahead.read(size)
+
+    def rest(self) -> bytes:
+        """Take what has been read beyond what was asked for."""
+        return self._ahead.read()
 
     def send(self, data: bytes) -> int:
         self._sock.settimeout(self._left())
@@ -281,7 +283,7 @@ class Dialer:
             suppress_origin=True,
             redirect_limit=0,  # it would follow with all headers, key included
         )
-        self._first = guarded.rest
+        self._first = guarded.rest()
         if self._secured is not None:
             self._secured.keep_session()
 

@@ -28,6 +28,7 @@ from cartesia_stt_sync import (
     Transcriber,
     Transcript,
     TurnTranscriber,
+    _receiving,
 )
 from cartesia_stt_sync._core import Core
 from cartesia_stt_sync._crew import Crew
@@ -199,15 +200,11 @@ class TestOthers:
             monkeypatch.setattr(Crew, way, noted)
         rig = Rig(pool=Pool())
         came = threading.Semaphore(0)
-
-        def note(delta: Transcript) -> None:
-            if delta.text == "slow":
-                time.sleep(0.01)
-
-        rig.t.on("final", note).on("event", lambda e: came.release())
+        rig.t.on("event", lambda e: came.release())
         rig.t.open()
-        for text in ("quick", "slow", "quick", "quick"):
-            rig.wire.push(final(text))
+        for limit in (LIMIT, 0.0, LIMIT, LIMIT):  # the second counts as slow
+            monkeypatch.setattr(_receiving, "_QUICK", limit)
+            rig.wire.push(final("x"))
             assert came.acquire(timeout=LIMIT)
             while member(rig.t)._busy:
                 time.sleep(0.001)
