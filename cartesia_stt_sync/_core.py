@@ -341,7 +341,7 @@ class Core:
         self._complaint = None
         is_delta = isinstance(event, Transcript) and event.is_final
         if is_delta or isinstance(event, TurnEnd):
-            self._watch.unanswered = False
+            self._watch.answered()
             if self.speech.limit.add(size) and (problem := self.speech.too_much()):
                 self.fail(ProtocolError(problem))
                 return []
@@ -447,7 +447,10 @@ class Core:
                 self.findings.note(finding)
 
     def telling(self, kind: str, now: float) -> None:
-        """Note that handlers of this type have begun, and events wait behind them."""
+        """Note that handlers of this type have begun, and events wait behind them.
+
+        Of all calls the one that needs no lock: others see it as it was, or as it is.
+        """
         self.drain.telling(now)
         self.meters.callback.begin(now, kind)
 

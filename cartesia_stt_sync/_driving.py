@@ -100,21 +100,24 @@ class Teller:
             return self._endpoint.finalize
         return self._endpoint.close
 
-    def anyone(self, calls: Iterable[Call]) -> bool:
-        """Whether there is a handler for any of these."""
+    def wanted(self, calls: Iterable[Call]) -> list[Call]:
+        """Those of these that there is a handler for."""
         handlers = self._kept or self._handlers()
-        return handlers is not None and any(handlers.has(kind) for kind, _ in calls)
+        if handlers is None:
+            return []
+        kinds = handlers.kinds
+        return [call for call in calls if call[0] in kinds]
 
     def tell(self, calls: Iterable[Call]) -> None:
         """Run handlers."""
+        calls = self.wanted(calls)
+        handlers = self._kept or self._handlers()
+        if handlers is None or not calls:
+            return
         stream = self._stream
         core = stream.core
-        handlers = self._kept or self._handlers()
         for kind, argument in calls:
-            if handlers is None or not handlers.has(kind):
-                continue
-            with stream.lock:
-                core.telling(kind, stream.now())
+            core.telling(kind, stream.now())
             try:
                 seconds = handlers.run(kind, argument)
             finally:

@@ -7,7 +7,7 @@ lock while one runs; knows nothing of sockets or of speech.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from ._clock import Clock
@@ -52,9 +52,10 @@ class Handlers:
             )
         self._by_type.setdefault(kind, []).append(handler)
 
-    def has(self, kind: str) -> bool:
-        """Whether there is a handler of a type."""
-        return kind in self._by_type
+    @property
+    def kinds(self) -> Collection[str]:
+        """The types that there is a handler of."""
+        return self._by_type
 
     def run(self, kind: str, argument: object) -> float:
         """Call the handlers of a type, in the order in which they were added.
@@ -65,9 +66,9 @@ class Handlers:
         Returns:
             Seconds that the slowest took.
         """
-        slowest = 0.0
+        slowest, ended = 0.0, self._clock.now()
         for handler in tuple(self._by_type.get(kind, ())):
-            began = self._clock.now()
+            began = ended
             try:
                 handler(argument)
             except Exception as exc:
@@ -75,5 +76,7 @@ class Handlers:
                 _log.exception("a callback for %r raised", kind)
                 if kind != "error":  # else one that always raises never ends
                     self.run("error", exc)
-            slowest = max(slowest, self._clock.now() - began)
+            ended = self._clock.now()
+            if ended - began > slowest:
+                slowest = ended - began
         return slowest

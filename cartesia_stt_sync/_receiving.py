@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 from ._core import Core
@@ -72,7 +72,7 @@ class Receiving(Sending):
         self._size = 0
         self._full = False
         # Of whoever is busy:
-        self._calls: Sequence[Call] = ()  # to be told next
+        self._calls: list[Call] = []  # to be told next; somebody wants each
         self._failure: BaseException | None = None  # what it has failed of
         self._quick = True  # whether its last callbacks were
 
@@ -100,18 +100,14 @@ class Receiving(Sending):
                 if not isinstance(message, bytes):
                     break
                 done += 1
-                self._calls = self._stream.received(message)
-                wanted = bool(
-                    self._stream.core.finalizes.answers
-                    or self._teller.anyone(self._calls)
-                )
+                self._calls = self._teller.wanted(self._stream.received(message))
+                wanted = bool(self._calls) or self._stream.unsettled
         except Exception as exc:
             self._failure, wanted = exc, True
         with self._hand:
             self._inbox = mine[done:]
             self._busy = busy = wanted or bool(self._inbox)
         if busy:
-            self._calls = self._calls if wanted else ()
             crew = self._threads.crew
             (crew.put if self._quick else crew.submit)(self._job(self._work))
         return True
@@ -126,7 +122,7 @@ class Receiving(Sending):
         began = time.monotonic()
         self._tell(self._calls)
         self._quick = time.monotonic() - began < _QUICK
-        self._calls = ()
+        self._calls = []
         with self._hand:
             batch, self._inbox, self._size = self._inbox, [], 0
             full, self._full = self._full, False
@@ -155,9 +151,10 @@ class Receiving(Sending):
         assert transport is not None
         self._threads.watch.resume(transport)
 
-    def _tell(self, calls: Sequence[Call]) -> None:
+    def _tell(self, calls: list[Call]) -> None:
         try:
-            self._stream.settle()
+            if self._stream.unsettled:
+                self._stream.settle()
             self._teller.tell(calls)
         except BaseException as exc:
             self._died(exc)

@@ -8,7 +8,7 @@ threads as there are streams, but one at a time.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -66,8 +66,9 @@ class _Channel(Handlers):
         self._shared = shared
         self._ending = ending
 
-    def has(self, kind: str) -> bool:
-        return kind == "close" or super().has(kind) or self._shared.has(kind)
+    @property
+    def kinds(self) -> Collection[str]:
+        return {"close", *super().kinds, *self._shared.kinds}
 
     def run(self, kind: str, argument: object) -> float:
         slowest = super().run(kind, argument)

@@ -62,7 +62,8 @@ class Running(Meter):
 
     def begin(self, now: float, what: str = "") -> None:
         """Note that a message has entered the stage."""
-        self.since, self.what = now, what
+        self.what = what
+        self.since = now  # last, for who looks at it without a lock
 
     def end(self, now: float) -> None:
         """Note that it has left, if one was there."""

@@ -94,6 +94,21 @@ class TestFinalize:
         assert feed(judge, 0.10, LOUD) == []
         assert feed(judge, 0.10, LOUD) == ["finalize-in-speech"]
 
+    @pytest.mark.parametrize("late", range(1, 10))
+    def test_levels_late(self, late: int) -> None:
+        """Where it was is known, though the levels of its place come long after."""
+        blocks = [SOFT] * 20 + [LOUD] * 20
+        for behind, codes in ((LOUD, {"finalize-in-speech"}), (SOFT, set[str]())):
+            judge, found, waiting = watch(), list[Finding](), list[float]()
+            for number, level in enumerate([*blocks, *[behind] * 20]):
+                if number == 40:
+                    found += judge.finalized(0.0)
+                waiting.append(level)
+                levels = waiting if not number % 10 - late else []
+                found += judge.fed(0.0, BLOCK, levels, blocked=True)
+                waiting = [] if levels else waiting
+            assert set(named(found)) == codes
+
     def test_right_behind_speech(self) -> None:
         """A speaker who stops with the last word is cut off nowhere."""
         judge = watch()
@@ -181,8 +196,21 @@ class TestNever:
         feed(judge, 1.0, SOFT)
         feed(judge, 2.0, LOUD)
         feed(judge, 1.0, SOFT)
-        judge.unanswered = False
+        judge.answered()
         assert feed(judge, 60.0, SOFT) == []
+
+    def test_answered_before_it_was_heard(self) -> None:
+        """Levels come late, and what is answered by then is not missing either."""
+        judge = watch()
+        feed(judge, 1.0, SOFT)
+        for _ in range(6):
+            judge.fed(0.0, BLOCK, [], blocked=True)
+        judge.answered()
+        judge.fed(0.0, BLOCK, [LOUD] * 6 + [SOFT], blocked=True)
+        assert feed(judge, 60.0, SOFT) == []
+        # What comes behind the answer wants one of its own.
+        feed(judge, 0.5, LOUD)
+        assert feed(judge, 60.0, SOFT) == ["no-finalize"]
 
     def test_finalized(self) -> None:
         """Nor where somebody has called it."""

@@ -52,23 +52,30 @@ class Counting:
 class TestLevels:
     """Block by block, however the audio is cut."""
 
-    @pytest.mark.parametrize("piece", [1, 77, 800, 801, 16000])
+    @pytest.mark.parametrize("piece", [2, 154, 1600, 1602, 32000])
     def test_any_cutting(self, piece: int) -> None:
-        """Each block's root mean square, once it is whole."""
+        """Each block's root mean square, ten of them at a time or more."""
+        loud = [0.5, 0.0, 0.2, 0.1, 0.4, 0.3, 0.0] * 4
         block = round(16000 * BLOCK)
-        tone = np.full(block, 0.5, np.float32)
-        audio = np.concatenate([tone, 0 * tone, 0.2 * tone, tone[: block // 2]])
-        levels = Levels(16000)
+        samples = np.repeat(np.array(loud, np.float32), block)[: -block // 2]
+        audio = encode(samples, "pcm_s16le")
+        levels = Levels(WIRE)
         found = [
-            level
-            for at in range(0, len(audio), piece)
-            for level in levels.of(audio[at : at + piece])
+            levels.of(audio[at : at + piece]) for at in range(0, len(audio), piece)
         ]
-        assert found == pytest.approx([0.5, 0.0, 0.1])
+        whole = [level for some in found for level in some]
+        assert whole == pytest.approx(loud[: len(whole)], abs=1e-4)
+        assert len(whole) in range(20, 28)
+        assert {len(some) for some in found if some} <= {10, 11, 20}
 
-    def test_no_number(self) -> None:
-        """What is no number is no level."""
-        assert Levels(1000).of(np.full(50, np.nan, np.float32)) == (0.0,)
+    @pytest.mark.parametrize(
+        ("sample", "level"), [(np.nan, 0.0), (np.inf, 1.8e19), (3e38, 1.8e19)]
+    )
+    def test_no_number(self, sample: float, level: float) -> None:
+        """What is no number is no level; one beyond all measure is a large one."""
+        levels = Levels(AudioFormat("pcm_f32le", 1000))
+        data = np.full(500, sample, np.float32).tobytes()
+        assert levels.of(data) == pytest.approx([level] * 10, rel=0.1)
 
 
 class TestEnds:

@@ -47,12 +47,11 @@ def test_none() -> None:
     assert handlers().run("final", 5) == 0.0
 
 
-def test_has() -> None:
+def test_kinds() -> None:
     """Whether anybody listens can be asked."""
     made = handlers()
     made.add("final", print)
-    assert made.has("final")
-    assert not made.has("partial")
+    assert list(made.kinds) == ["final"]
 
 
 def test_twice() -> None:

@@ -6,6 +6,7 @@ rule is slow to judge: a finding about correct use would teach people to look aw
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from .finding import PAGE, Finding
@@ -156,17 +157,17 @@ _LIKE = 3.0
 _WHILE = 3
 """Blocks of speech on either side of a cut."""
 
+_SLACK = BLOCK / 100
+"""Seconds, because sums of floats are not exact."""
+
 _LOUD = 0.01
 """A level below which nothing is taken for speech: -40 dB of full scale."""
 
 _ABOVE_FLOOR = 4.0
 """How far speech stands out of what is there all the time: 12 dB."""
 
-_QUIETEST = _LOUD / _ABOVE_FLOOR
-"""What is there all the time is taken for no less than this."""
-
-_LATELY = round(10 / BLOCK)
-"""Blocks in which what is there all the time is looked for."""
+_LATELY, _SPAN = 20, round(0.5 / BLOCK)
+"""What is there all the time is looked for in so many spans of so many blocks."""
 
 
 class Watch:
@@ -178,15 +179,14 @@ class Watch:
         by_itself: Whether an endpointer calls it.
 
     Attributes:
-        unanswered: Whether there was speech since the last final or end of a turn;
-            whoever hears one says so here.
+        unanswered: Whether there was speech since the last final or end of a turn.
 
     Threads: none of its own; its driver holds a lock around each call.
     """
 
     __slots__ = (
-        *("_arrivals", "_by_itself", "_calls", "_cut", "_fed", "_finalizes"),
-        *("_rate", "_voice", "unanswered"),
+        *("_answered", "_arrivals", "_by_itself", "_calls", "_cut", "_fed"),
+        *("_finalizes", "_rate", "_voice", "unanswered"),
     )
 
     def __init__(self, rate: int, *, finalizes: bool, by_itself: bool) -> None:
@@ -196,6 +196,7 @@ class Watch:
         self._by_itself = by_itself
         self._voice = Voice()
         self._fed = 0.0  # seconds of audio
+        self._answered = 0.0  # how much of it stood before what answers the rest
         self._calls: list[float] = []  # the last, at which second of audio
         self._cut: Cut | None = None  # the last finalize, while it is in question
         self.unanswered = False
@@ -214,8 +215,9 @@ class Watch:
         Args:
             now: When it came.
             seconds: Its length.
-            levels: The root mean square, from 0 to 1, of each `BLOCK` of it; none
-                where nobody listened.
+            levels: The root mean square, from 0 to 1, of each `BLOCK` of the audio
+                that was not told yet, of this piece and of those before; none where
+                nobody listened.
             blocked: Whether the caller had to wait for room.
             waiting: Seconds of all audio so far that are not sent yet: of those the
                 service can have said nothing.
@@ -226,22 +228,33 @@ class Watch:
             judge = arrives_fast if times > 1 else arrives_slow
             found.append(judge(times, self._rate))
         self._fed += seconds
+        if self._cut is not None:
+            self._cut.fed(now)
+        if not levels:
+            return found
+        voice, cut = self._voice, self._cut
         for level in levels:
-            self.unanswered = self._voice.add(level) or self.unanswered
-            if self._cut is not None and self._cut.goes_on(self._voice, now):
+            if voice.add(level) and voice.heard * BLOCK > self._answered + _SLACK:
+                self.unanswered = True
+            if cut is not None and cut.goes_on(voice):
                 found.append(finalize_in_speech())
-                self._cut = None
-        quiet = self._voice.quiet * BLOCK - waiting
+                self._cut = cut = None
+        quiet = voice.quiet * BLOCK - waiting
         expected = self._finalizes and not self._by_itself and not self._calls
         if expected and self.unanswered and quiet >= _OVER:
             found.append(never_finalized(quiet))
         return found
 
+    def answered(self) -> None:
+        """Note a final, or the end of a turn."""
+        # Also to speech that has come, and that nobody has told of yet.
+        self.unanswered, self._answered = False, self._fed
+
     def finalized(self, now: float) -> list[Finding]:
         """Note that the caller has called ``finalize``."""
-        self.unanswered = False
+        self.answered()
         self._calls = [*self._calls[1 - _OFTEN :], self._fed]
-        self._cut = Cut(self._voice.run, self._voice.level, now)
+        self._cut = Cut(self._fed, now, self._voice)
         span = self._fed - self._calls[0]
         if len(self._calls) == _OFTEN and 0 < span <= _OFTEN_WITHIN:
             return [finalize_often(span)]
@@ -260,26 +273,37 @@ class Cut:
     """A ``finalize`` between two blocks of audio.
 
     Args:
-        run: Blocks of speech in a row before it.
-        level: Of the last of them.
+        seconds: How much audio was fed before it.
         now: When it was called.
+        voice: What has been heard of that audio.
     """
 
-    def __init__(self, run: int, level: float, now: float) -> None:
-        self._level = level
+    def __init__(self, seconds: float, now: float, voice: Voice) -> None:
+        self._seconds = seconds
         self._at = now
-        self._behind = 0  # blocks of speech in a row behind it
-        self._open = run >= _WHILE  # whether it may still turn out to be in speech
+        self._level = voice.level  # of the last block before it
+        self._run = voice.run  # blocks of speech in a row before it
+        self._behind = 0  # and behind it
+        self._prompt: bool | None = None  # whether audio went on at once
+        self._open = True  # whether it may still turn out to be in speech
 
-    def goes_on(self, voice: Voice, now: float) -> bool:
+    def fed(self, now: float) -> None:
+        """Note that more audio has come."""
+        if self._prompt is None:
+            self._prompt = now - self._at <= _PROMPT
+
+    def goes_on(self, voice: Voice) -> bool:
         """Whether speech has run on across it, with the block that the voice has heard.
 
         Only where it does so at once, about as loud, and for a while on both sides:
         two utterances that were cut tight and fed in a row are none of it.
         """
+        if voice.heard * BLOCK <= self._seconds + _SLACK:
+            self._level, self._run = voice.level, voice.run  # still before it
+            return False
         if not self._behind:
-            prompt = now - self._at <= _PROMPT
-            self._open = self._open and prompt and self._is_like(voice.level)
+            self._open = self._run >= _WHILE and bool(self._prompt)
+            self._open = self._open and self._is_like(voice.level)
         self._open = self._open and voice.quiet == 0
         self._behind += 1
         return self._open and self._behind >= _WHILE
@@ -295,36 +319,39 @@ class Voice:
     lately. In steady noise it hears nobody, and so never accuses.
 
     Attributes:
+        heard: Blocks.
         run: Blocks of speech in a row.
         quiet: Blocks since the last of it.
         level: Of the latest block.
     """
 
-    __slots__ = ("_floor", "_heard", "level", "quiet", "run")
+    __slots__ = ("_floor", "_floors", "heard", "level", "quiet", "run")
 
     def __init__(self) -> None:
-        # The blocks of the last while that none behind them is quieter than, with
-        # their numbers: the first is the quietest of all, and few are kept.
-        self._floor: list[tuple[int, float]] = []
-        self._heard = 0  # blocks
-        self.run = self.quiet = 0
+        # The quietest of each span of late; that under way is the last.
+        self._floors: list[float] = []
+        self._floor = math.inf  # the quietest of them
+        self.heard = self.run = self.quiet = 0
         self.level = 0.0
 
     def add(self, level: float) -> bool:
         """Add a block's level; tell whether it is speech."""
-        floors = self._floor
-        while floors and floors[-1][1] >= level:
-            floors.pop()
-        floors.append((self._heard, level))
-        self._heard += 1
-        if floors[0][0] <= self._heard - 1 - _LATELY:
-            del floors[0]
-        # Until it has been quiet once, nobody knows what quiet is.
-        floor = floors[0][1]
-        speech = level > (_ABOVE_FLOOR * floor if floor > _QUIETEST else _LOUD)
+        if not self.heard % _SPAN:
+            self._floors = [*self._floors[1 - _LATELY :], math.inf]
+            self._floor = min(self._floors)
+        self.heard += 1
         self.level = level
-        self.run, self.quiet = (self.run + 1, 0) if speech else (0, self.quiet + 1)
-        return speech
+        if level < self._floors[-1]:
+            self._floors[-1] = level
+            self._floor = min(self._floor, level)
+        # Until it has been quiet once, nobody knows what quiet is.
+        if level <= _LOUD or level <= _ABOVE_FLOOR * self._floor:
+            self.run = 0
+            self.quiet += 1
+            return False
+        self.run += 1
+        self.quiet = 0
+        return True
 
 
 class Arrivals:

@@ -57,6 +57,9 @@ _ENOUGH = 400
 _PLAIN = 0.1
 """Roughness below which sixteen bits are just that."""
 
+_PLAINLY = 2
+"""Blocks of that kind that are enough, where no other has spoken against it."""
+
 _CLEARLY = 0.6
 """How much smoother it must then be than as it was declared."""
 
@@ -124,8 +127,8 @@ class Misread:
     """Whether the bytes are what they are declared to be."""
 
     __slots__ = (
-        *("_audio", "_blocks", "_faint", "_latest", "_laws", "_moves", "_votes"),
-        *("over", "trusted"),
+        *("_audio", "_blocks", "_faint", "_latest", "_laws", "_moves", "_plain"),
+        *("_votes", "over", "trusted"),
     )
 
     def __init__(self, audio: AudioFormat) -> None:
@@ -134,6 +137,7 @@ class Misread:
         self._votes: dict[tuple[str, int, bool], int] = {}
         self._latest: dict[tuple[str, int, bool], Declaration] = {}
         self._blocks = 0
+        self._plain = 0  # blocks that were, plainly, what they were declared to be
         self._faint, self._moves = b"", 0.0  # what is loudest of what is hardly heard
         self.over = audio.channels > 2  # whether it has been decided
         self.trusted = self.over
@@ -155,11 +159,15 @@ class Misread:
         if law is not None:
             self.over, self.trusted = True, False
             return wrong_encoding(self._audio, law)
-        best = self._plainly(block) or next(iter(diagnose(block)), None)
+        best = self._plainly(block)
+        self._plain += best is not None
+        if best is None:
+            best = next(iter(diagnose(block)), None)
         if best is None or self._fits(best, samples):
             self.trusted = self.trusted or best is not None
             sure = self.trusted and not self._votes and self._laws.known
-            self.over = (sure and self._blocks > _VOTES) or self._blocks >= CLOSELY
+            enough = self._blocks > _VOTES or self._plain >= _PLAINLY
+            self.over = (sure and enough) or self._blocks >= CLOSELY
             return None
         key = best.encoding, best.channels, best.swapped
         votes = self._votes[key] = self._votes.get(key, 0) + 1
