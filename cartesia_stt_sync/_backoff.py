@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import attrs
 
 from . import _validate as check
+from ._value import Value
 from .errors import ConnectError, ConnectionLost, ServerError
 
 __all__ = ["Attempts", "Reconnect", "delays", "worth_it"]
@@ -22,8 +23,8 @@ _LONGEST = 300.0
 """Seconds that a server's Retry-After is obeyed: longer, and the call is over."""
 
 
-@attrs.frozen
-class Reconnect:
+@attrs.frozen(eq=False, repr=False)
+class Reconnect(Value):
     """What to do when the connection is lost.
 
     Attributes:

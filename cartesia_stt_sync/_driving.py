@@ -138,7 +138,7 @@ class Teller:
             log.error("a callback of a future raised", exc_info=more)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Unsent:
     """A message that a caller has begun to send, and that is not out.
 

@@ -11,6 +11,7 @@ import math
 import attrs
 
 from . import _validate as check
+from ._value import Value
 
 __all__ = ["Filler", "Pacing", "Schedule"]
 
@@ -18,8 +19,8 @@ _OFF_OR_SECONDS = check.field(check.seconds, none=True)
 _OFF_OR_POSITIVE = check.field(check.seconds, none=True, positive=True)
 
 
-@attrs.frozen(kw_only=True)
-class Pacing:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Pacing(Value):
     """The limits, in seconds; ``None`` switches one off.
 
     Attributes:

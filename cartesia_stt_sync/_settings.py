@@ -49,7 +49,7 @@ def _as_folder(value: object) -> str | None:
     return path
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Settings:
     """Everything a stream is made from; see `Transcriber` for what each means.
 

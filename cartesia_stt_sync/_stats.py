@@ -7,11 +7,13 @@ from typing import Any
 
 import attrs
 
+from ._value import Value
+
 __all__ = ["Latency", "Stages", "Stats", "combined"]
 
 
-@attrs.frozen(kw_only=True)
-class Latency:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Latency(Value):
     """How long one stage has taken, in wall-clock seconds.
 
     Attributes:
@@ -27,8 +29,8 @@ class Latency:
     longest: float | None = None
 
 
-@attrs.frozen(kw_only=True)
-class Stages:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Stages(Value):
     """The way of a chunk or a command from the caller to the answer, stage by stage.
 
     Attributes:
@@ -46,8 +48,8 @@ class Stages:
     callback: Latency = Latency()
 
 
-@attrs.frozen(kw_only=True)
-class Stats:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Stats(Value):
     """What a session has done so far; seconds are seconds of audio unless said.
 
     With ``channels="split"`` there is a session for each channel. What is fed, waits or

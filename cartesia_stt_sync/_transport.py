@@ -42,6 +42,7 @@ from ._frames import (
 )
 from ._keys import mask_key
 from ._pipe import Pipe, pipe
+from ._value import Value
 from .errors import ConnectionLost, ProtocolError
 
 __all__ = ["ServerClosed", "Taken", "Transport", "WebsocketTransport", "too_slow"]
@@ -62,8 +63,8 @@ _PONGS = 4
 """Pongs that are sent in a row, lest one who sends be held up by a flood of pings."""
 
 
-@attrs.frozen
-class ServerClosed:
+@attrs.frozen(eq=False, repr=False)
+class ServerClosed(Value):
     """The server's close frame."""
 
     code: int

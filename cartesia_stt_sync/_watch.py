@@ -37,7 +37,7 @@ class Reader(Protocol):
         """Hear that a message that was begun is out, or cannot be sent."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class _Entry:
     """A connection that is watched.
 

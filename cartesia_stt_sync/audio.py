@@ -18,6 +18,7 @@ import attrs
 from . import _validate as check
 from ._ffplay import ffplay
 from ._samples import decode, encode, finite, normalize
+from ._value import Value
 from .errors import ConfigError
 
 if TYPE_CHECKING:
@@ -96,8 +97,8 @@ def check_rate(argument: str, rate: object) -> int:
     return check.count(argument, rate, least=1_000, most=768_000)
 
 
-@attrs.frozen
-class AudioFormat:
+@attrs.frozen(eq=False, repr=False)
+class AudioFormat(Value):
     """What audio is made of.
 
     Attributes:

@@ -4,7 +4,7 @@ Decides what an event holds; `wire` reads and writes them. The three endpoints a
 the local server share these classes. Pure values: no clock, thread or socket.
 
 A class that adds no attribute is a plain subclass: attrs would only write the same
-methods once more, and that takes a millisecond of each import.
+methods once more, and that takes a millisecond of each import; see also `_value`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import attrs
+
+from ._value import Value
 
 __all__ = [
     "Closed",
@@ -36,8 +38,8 @@ __all__ = [
 ]
 
 
-@attrs.frozen
-class Word:
+@attrs.frozen(eq=False, repr=False)
+class Word(Value):
     """One word and when it was said.
 
     Attributes:
@@ -53,8 +55,8 @@ class Word:
     channel: int | None = None
 
 
-@attrs.frozen(kw_only=True)
-class Event:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Event(Value):
     """What every event has.
 
     Attributes:
@@ -68,7 +70,7 @@ class Event:
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Transcript(Event):
     """A piece of text; ``str(transcript)`` is that text, byte for byte.
 
@@ -112,8 +114,8 @@ class Done(Event):
     type: ClassVar[str] = "done"
 
 
-@attrs.frozen
-class Language:
+@attrs.frozen(eq=False, repr=False)
+class Language(Value):
     """A language that was heard.
 
     Attributes:
@@ -132,7 +134,7 @@ class Connected(Event):
     type: ClassVar[str] = "connected"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class TurnEvent(Event):
     """What the events of a turn have in common.
 
@@ -145,7 +147,7 @@ class TurnEvent(Event):
     languages: tuple[Language, ...] | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class _SpokenEvent(TurnEvent):
     """What those of them have in common that hold text.
 
@@ -203,7 +205,7 @@ class TurnEnd(_SpokenEvent):
     type: ClassVar[str] = "turn.end"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class ErrorEvent(Event):
     """A problem the service reports, in whichever of its three shapes it came.
 
@@ -224,7 +226,7 @@ class ErrorEvent(Event):
     doc_url: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Unknown(Event):
     """An event of a type this version does not know; all fields are in ``extra``.
 
@@ -235,7 +237,7 @@ class Unknown(Event):
     type: str  # type: ignore[misc]  # a class constant elsewhere, the wire's word here
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Malformed(Event):
     """A message that is no event at all.
 
@@ -250,8 +252,8 @@ class Malformed(Event):
     data: str
 
 
-@attrs.frozen(kw_only=True)
-class Closed:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Closed(Value):
     """How a session ended; handlers of ``on("close")`` get one. Not from the wire.
 
     Attributes:
@@ -265,8 +267,8 @@ class Closed:
     error: Exception | None = None
 
 
-@attrs.frozen(kw_only=True)
-class Reconnecting:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Reconnecting(Value):
     """A lost connection is about to be made anew; ``on("reconnect")`` gets one.
 
     Attributes:

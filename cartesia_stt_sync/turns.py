@@ -10,6 +10,7 @@ from __future__ import annotations
 import attrs
 
 from ._news import Call
+from ._value import Value
 from .events import (
     Language,
     Transcript,
@@ -24,8 +25,8 @@ from .events import (
 __all__ = ["Turn", "Turns"]
 
 
-@attrs.frozen(kw_only=True)
-class Turn:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Turn(Value):
     """What one speaker said in a row; ``str(turn)`` is its text, byte for byte.
 
     Attributes:

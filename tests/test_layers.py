@@ -21,6 +21,7 @@ PURE = [
     "errors",
     "_version",
     "_validate",
+    "_value",
     "events",
     "wire",
     "endpoints/known",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from .._ffplay import ffplay
+from .._value import Value
 from ..audio import ENCODINGS, decode
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ SMOOTH = 0.3
 """Roughness below which bytes are believed to be sound."""
 
 
-@attrs.frozen(kw_only=True)
-class Declaration:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Declaration(Value):
     """One way to read some bytes.
 
     Attributes:

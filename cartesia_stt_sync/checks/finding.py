@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import attrs
 
+from .._value import Value
+
 __all__ = [
     "PAGE",
     "Finding",
@@ -26,8 +28,8 @@ PAGE = "https://docs.cartesia.ai/use-the-api/stt/troubleshooting/manual"
 """The service's page on what goes wrong with its Manual endpoint."""
 
 
-@attrs.frozen
-class Finding:
+@attrs.frozen(eq=False, repr=False)
+class Finding(Value):
     """Something noticed that has cost text, time or money, or will.
 
     Attributes:

@@ -59,7 +59,7 @@ class Secret:
         raise TypeError("a Secret is not pickled: pass the key by the environment")
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Account:
     """Whom to talk to, as whom, in which version of the service.
 

@@ -14,7 +14,7 @@ import attrs
 __all__ = ["BATCH", "MANUAL", "TURNS", "Endpoint", "Form"]
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Endpoint:
     """One of the service's websocket endpoints.
 
@@ -84,7 +84,7 @@ TURNS = Endpoint(
 )
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Form:
     """The endpoint that takes a whole recording in one request, as a form.
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import attrs
 
 from .. import _validate as check
+from .._value import Value
 from ..errors import ConfigError
 from .known import BATCH, MANUAL, TURNS
 
@@ -142,8 +143,8 @@ def changes(
     return found
 
 
-@attrs.frozen(kw_only=True)
-class TurnThresholds:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class TurnThresholds(Value):
     """When the Auto endpoint takes a turn to begin and to end; ``None``: its default.
 
     Attributes:
