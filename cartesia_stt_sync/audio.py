@@ -17,7 +17,7 @@ import attrs
 
 from . import _validate as check
 from ._ffplay import ffplay
-from ._samples import decode, encode, finite, normalize
+from ._samples import check_kind, decode, encode, finite, normalize
 from ._value import Value
 from .errors import ConfigError
 
@@ -297,7 +297,7 @@ class Converter:
                 f"audio: source= says {self.source.channels} channel(s), got an array "
                 f"of shape {array.shape}, which is {channels}"
             )
-        normalize(array[:0])  # for its check of the dtype
+        check_kind(array)
         return channels
 
     def _exact_bytes(self, array: NDArray[Any], channels: int) -> bytes | None:

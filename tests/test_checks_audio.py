@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cartesia_stt_sync import AudioFormat
 from cartesia_stt_sync.audio import ENCODINGS, encode
 from cartesia_stt_sync.checks import Listener
+from cartesia_stt_sync.checks.level import Level
 
 from .measure_findings import (
     detections,
@@ -136,6 +137,36 @@ class TestArrays:
             for at in range(0, len(array), 1600)
         ]
         assert not any(found)
+
+    @pytest.mark.parametrize("piece", [320, 1600, 16000])
+    def test_later(self, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Behind five seconds of sound one piece in ten is looked at, and is enough."""
+        judged: list[float] = []
+
+        def judge(
+            self: Level, samples: object, seconds: float, **known: bool
+        ) -> object:
+            judged.append(seconds)
+            return before(self, samples, seconds, **known)  # type: ignore[arg-type]
+
+        before = Level.judge
+        monkeypatch.setattr(Level, "judge", judge)
+        tone = 0.3 * np.sin(np.arange(60 * RATE, dtype=np.float32) / 9)
+        listener = Listener(S16)
+
+        def heard(array: NDArray[np.floating]) -> list[str]:
+            cuts = range(0, len(array), piece)
+            found = [listener.hear_array(array[at : at + piece]) for at in cuts]
+            return [finding.code for some in found for finding in some]
+
+        assert heard(tone) == []
+        assert heard(np.clip(5 * tone, -1, 1)) == [CUT]
+        length = piece / RATE
+        closely = judged.count(length)
+        assert judged[:closely] == [length] * closely
+        assert set(judged[closely:]) == {10 * length}
+        assert closely * length == pytest.approx(5, abs=length)
+        assert sum(judged) == pytest.approx(120, abs=10 * length)
 
     def test_nothing(self) -> None:
         """An empty array is no audio, and no mistake."""

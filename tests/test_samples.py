@@ -227,6 +227,20 @@ class TestWriting:
         odd = np.array([np.nan, np.inf, -np.inf, 0.25, 7], np.float32)
         assert finite(odd).tolist() == [0, 1, -1, 0.25, 7]
 
+    @pytest.mark.parametrize("shape", [(4,), (2, 2), (0,), (0, 2)])
+    def test_nothing_to_do(self, shape: tuple[int, ...]) -> None:
+        """What is finite already is not copied."""
+        plain = np.full(shape, -0.5, np.float32)
+        assert finite(plain) is plain
+
+    def test_beyond_all_power(self) -> None:
+        """Samples whose power is no number any more are samples all the same."""
+        loud = np.array([3e38, -3e38, 0.5], np.float32)
+        assert finite(loud).tolist() == loud.tolist()
+        assert np.frombuffer(encode(loud, "pcm_s16le"), "<i2").tolist() == [
+            *(32767, -32768, 16384)
+        ]
+
 
 class TestRoundTrips:
     """Bytes to numbers to bytes."""

@@ -37,7 +37,7 @@ class Listener:
 
     __slots__ = (
         *("_audio", "_frame", "_known", "_level", "_misread", "_missing", "_odd"),
-        *("_pieces", "_size", "_skip", "_wrong"),
+        *("_pieces", "_size", "_skip", "_sounding", "_wrong"),
     )
 
     def __init__(self, audio: AudioFormat) -> None:
@@ -52,6 +52,7 @@ class Listener:
         self._missing = self._size  # bytes of that block
         self._odd = 0  # bytes of a frame whose rest has not come
         self._skip = 0  # bytes until the next block
+        self._sounding = 0  # bytes of arrays with something to hear in them
         self._known: set[str] = set()
         self._wrong = False  # whether the level is one of something else
         self._misread = Misread(audio)
@@ -104,10 +105,21 @@ class Listener:
         values = np.asarray(array)
         if not values.size:
             return []
-        samples = normalize(values).reshape(len(values), -1)
-        seconds = len(samples) / self._audio.sample_rate
+        size = len(values) * self._frame  # what its frames would take as declared
+        if self._skip >= size:
+            self._skip -= size
+            return []
+        closely = self._sounding < CLOSELY * self._size
+        self._skip = 0 if closely else (CLOSELY - 1) * size
+        samples, sounding = (
+            normalize(values).reshape(len(values), -1),
+            self._level.sounding,
+        )
+        seconds = len(samples) / self._audio.sample_rate * (1 if closely else CLOSELY)
         with np.errstate(all="ignore"):
             found = self._level.judge(samples, seconds, trusted=True)
+        if self._level.sounding > sounding:
+            self._sounding += size
         return self._new(found)
 
     def end(self) -> list[Finding]:
