@@ -165,13 +165,16 @@ class Core:
         """
         if not self._checks:
             return
-        waiting = self.outbox.buffered
         self._note(heard.findings)
-        self._note(
-            self._watch.fed(
-                now, seconds, heard.levels, blocked=blocked, waiting=waiting
-            )
+        found = self._watch.fed(
+            now,
+            seconds,
+            heard.levels,
+            blocked=blocked,
+            waiting=self.outbox.buffered,
+            untold=heard.untold,
         )
+        self._note(found)
 
     def finalize(self, tail: bytes, now: float, waiter: object = None) -> None:
         """Queue the end of an utterance; `Finalizes.answers` will have its text.

@@ -56,11 +56,13 @@ class Heard(NamedTuple):
         levels: The root mean square, from 0 to 1, of each `BLOCK` that has come
             since there were some last.
         ends: Where in it an utterance is over, in bytes of the wire's format.
+        untold: Blocks that have come and whose levels are still to be told.
     """
 
     findings: Sequence[Finding] = ()
     levels: tuple[float, ...] = ()
     ends: tuple[int, ...] = ()
+    untold: float = 0.0
 
 
 class Ears:
@@ -116,11 +118,14 @@ class Ears:
         findings: Sequence[Finding] = ()
         if self._listener is not None and not muted:
             findings = self._listener.listen(audio)
-        if not data:
-            return Heard(findings=findings)
-        levels = () if self._levels is None else self._levels.of(data)
-        ends = () if self._endpointer is None else self._ends(self._endpointer, data)
-        return Heard(findings, levels, ends)
+        levels: tuple[float, ...] = ()
+        ends: tuple[int, ...] = ()
+        untold = 0.0
+        if self._levels is not None:
+            levels, untold = self._levels.of(data), self._levels.untold
+        if self._endpointer is not None and data:
+            ends = self._ends(self._endpointer, data)
+        return Heard(findings, levels, ends, untold)
 
     def _ends(self, endpointer: Endpointer, data: bytes) -> tuple[int, ...]:
         samples = decode(data, self._wire.encoding)
@@ -172,6 +177,11 @@ class Levels:
     @property
     def _enough(self) -> int:
         return _AT_ONCE * self._size * self._width
+
+    @property
+    def untold(self) -> float:
+        """Blocks that have come since."""
+        return (self._enough - self._missing) / (self._size * self._width)
 
     def of(self, data: bytes) -> tuple[float, ...]:
         """The root mean square of each block that there is; none before it is time."""

@@ -105,9 +105,37 @@ class TestFinalize:
                     found += judge.finalized(0.0)
                 waiting.append(level)
                 levels = waiting if not number % 10 - late else []
-                found += judge.fed(0.0, BLOCK, levels, blocked=True)
                 waiting = [] if levels else waiting
+                left = len(waiting)
+                found += judge.fed(0.0, BLOCK, levels, blocked=True, untold=left)
             assert set(named(found)) == codes
+
+    @pytest.mark.parametrize("seconds", [0.9 * BLOCK, 1.1 * BLOCK])
+    def test_does_not_drift(self, seconds: float) -> None:
+        """Blocks are not quite as long as they are said to be, and a call is long."""
+        judge, found = watch(), list[Finding]()
+        blocks = [SOFT] * 20 + [LOUD] * 20
+        for utterance in range(200):
+            for level in blocks:
+                found += judge.fed(0.0, seconds, [level], blocked=True)
+            in_speech = utterance == 199
+            found += judge.finalized(0.0)
+            for level in [LOUD if in_speech else SOFT] * 4:
+                found += judge.fed(0.0, seconds, [level], blocked=True)
+            assert named(found) == (["finalize-in-speech"] if in_speech else [])
+
+    def test_two_in_a_row(self) -> None:
+        """One in speech is found, though another follows before the levels come."""
+        judge = watch()
+        feed(judge, 1.0, SOFT)
+        feed(judge, 1.0, LOUD)
+        found = judge.finalized(0.0)
+        for untold in range(1, 9):
+            found += judge.fed(0.0, BLOCK, [], blocked=True, untold=untold)
+        found += judge.finalized(0.0)
+        levels = [LOUD] * 8 + [SOFT] * 2
+        found += judge.fed(0.0, 2 * BLOCK, levels, blocked=True)
+        assert named(found) == ["finalize-in-speech"]
 
     def test_right_behind_speech(self) -> None:
         """A speaker who stops with the last word is cut off nowhere."""
@@ -203,8 +231,8 @@ class TestNever:
         """Levels come late, and what is answered by then is not missing either."""
         judge = watch()
         feed(judge, 1.0, SOFT)
-        for _ in range(6):
-            judge.fed(0.0, BLOCK, [], blocked=True)
+        for untold in range(1, 7):
+            judge.fed(0.0, BLOCK, [], blocked=True, untold=untold)
         judge.answered()
         judge.fed(0.0, BLOCK, [LOUD] * 6 + [SOFT], blocked=True)
         assert feed(judge, 60.0, SOFT) == []

@@ -67,6 +67,7 @@ class TestLevels:
         assert whole == pytest.approx(loud[: len(whole)], abs=1e-4)
         assert len(whole) in range(20, 28)
         assert {len(some) for some in found if some} <= {10, 11, 20}
+        assert levels.untold == pytest.approx(27.5 - len(whole))
 
     @pytest.mark.parametrize(
         ("sample", "level"), [(np.nan, 0.0), (np.inf, 1.8e19), (3e38, 1.8e19)]

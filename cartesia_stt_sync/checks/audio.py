@@ -111,10 +111,8 @@ class Listener:
             return []
         closely = self._sounding < CLOSELY * self._size
         self._skip = 0 if closely else (CLOSELY - 1) * size
-        samples, sounding = (
-            normalize(values).reshape(len(values), -1),
-            self._level.sounding,
-        )
+        sounding = self._level.sounding
+        samples = normalize(values).reshape(len(values), -1)
         seconds = len(samples) / self._audio.sample_rate * (1 if closely else CLOSELY)
         with np.errstate(all="ignore"):
             found = self._level.judge(samples, seconds, trusted=True)

@@ -157,8 +157,8 @@ _LIKE = 3.0
 _WHILE = 3
 """Blocks of speech on either side of a cut."""
 
-_SLACK = BLOCK / 100
-"""Seconds, because sums of floats are not exact."""
+_SLACK = 0.01
+"""Blocks, because sums of floats are not exact."""
 
 _LOUD = 0.01
 """A level below which nothing is taken for speech: -40 dB of full scale."""
@@ -185,8 +185,8 @@ class Watch:
     """
 
     __slots__ = (
-        *("_answered", "_arrivals", "_by_itself", "_calls", "_cut", "_fed"),
-        *("_finalizes", "_rate", "_voice", "unanswered"),
+        *("_answered", "_arrivals", "_by_itself", "_calls", "_cuts", "_fed"),
+        *("_finalizes", "_rate", "_untold", "_voice", "unanswered"),
     )
 
     def __init__(self, rate: int, *, finalizes: bool, by_itself: bool) -> None:
@@ -196,9 +196,10 @@ class Watch:
         self._by_itself = by_itself
         self._voice = Voice()
         self._fed = 0.0  # seconds of audio
-        self._answered = 0.0  # how much of it stood before what answers the rest
+        self._untold = 0.0  # blocks of it whose levels are still to come
+        self._answered = 0.0  # blocks of it that stood before the last answer
         self._calls: list[float] = []  # the last, at which second of audio
-        self._cut: Cut | None = None  # the last finalize, while it is in question
+        self._cuts: list[Cut] = []  # the finalizes that are in question
         self.unanswered = False
 
     def fed(
@@ -209,18 +210,19 @@ class Watch:
         *,
         blocked: bool,
         waiting: float = 0.0,
+        untold: float = 0.0,
     ) -> list[Finding]:
         """Note a piece of audio.
 
         Args:
             now: When it came.
             seconds: Its length.
-            levels: The root mean square, from 0 to 1, of each `BLOCK` of the audio
-                that was not told yet, of this piece and of those before; none where
-                nobody listened.
+            levels: The root mean square, from 0 to 1, of each `BLOCK` of what was
+                untold, of this piece and of those before; none where nobody listened.
             blocked: Whether the caller had to wait for room.
             waiting: Seconds of all audio so far that are not sent yet: of those the
                 service can have said nothing.
+            untold: Blocks of all audio so far whose levels are still to come.
         """
         found = []
         times = self._arrivals.add(now, seconds, blocked=blocked)
@@ -228,17 +230,20 @@ class Watch:
             judge = arrives_fast if times > 1 else arrives_slow
             found.append(judge(times, self._rate))
         self._fed += seconds
-        if self._cut is not None:
-            self._cut.fed(now)
+        self._untold = untold
+        for cut in self._cuts:
+            cut.fed(now)
         if not levels:
             return found
-        voice, cut = self._voice, self._cut
+        voice = self._voice
         for level in levels:
-            if voice.add(level) and voice.heard * BLOCK > self._answered + _SLACK:
+            if voice.add(level) and voice.heard > self._answered + _SLACK:
                 self.unanswered = True
-            if cut is not None and cut.goes_on(voice):
-                found.append(finalize_in_speech())
-                self._cut = cut = None
+            for cut in self._cuts:
+                if cut.goes_on(voice):
+                    found.append(finalize_in_speech())
+        if self._cuts:
+            self._cuts = [cut for cut in self._cuts if cut.in_question]
         quiet = voice.quiet * BLOCK - waiting
         expected = self._finalizes and not self._by_itself and not self._calls
         if expected and self.unanswered and quiet >= _OVER:
@@ -247,14 +252,14 @@ class Watch:
 
     def answered(self) -> None:
         """Note a final, or the end of a turn."""
-        # Also to speech that has come, and that nobody has told of yet.
-        self.unanswered, self._answered = False, self._fed
+        # Also to speech that has come, though its levels have not.
+        self.unanswered, self._answered = False, self._voice.heard + self._untold
 
     def finalized(self, now: float) -> list[Finding]:
         """Note that the caller has called ``finalize``."""
         self.answered()
         self._calls = [*self._calls[1 - _OFTEN :], self._fed]
-        self._cut = Cut(self._fed, now, self._voice)
+        self._cuts.append(Cut(self._answered, now, self._voice))
         span = self._fed - self._calls[0]
         if len(self._calls) == _OFTEN and 0 < span <= _OFTEN_WITHIN:
             return [finalize_often(span)]
@@ -273,19 +278,22 @@ class Cut:
     """A ``finalize`` between two blocks of audio.
 
     Args:
-        seconds: How much audio was fed before it.
+        before: Blocks before it.
         now: When it was called.
-        voice: What has been heard of that audio.
+        voice: What has been heard of them.
+
+    Attributes:
+        in_question: Whether it may still turn out to be in speech.
     """
 
-    def __init__(self, seconds: float, now: float, voice: Voice) -> None:
-        self._seconds = seconds
+    def __init__(self, before: float, now: float, voice: Voice) -> None:
+        self._before = before
         self._at = now
         self._level = voice.level  # of the last block before it
         self._run = voice.run  # blocks of speech in a row before it
         self._behind = 0  # and behind it
         self._prompt: bool | None = None  # whether audio went on at once
-        self._open = True  # whether it may still turn out to be in speech
+        self.in_question = True
 
     def fed(self, now: float) -> None:
         """Note that more audio has come."""
@@ -298,15 +306,16 @@ class Cut:
         Only where it does so at once, about as loud, and for a while on both sides:
         two utterances that were cut tight and fed in a row are none of it.
         """
-        if voice.heard * BLOCK <= self._seconds + _SLACK:
+        if voice.heard <= self._before + _SLACK:
             self._level, self._run = voice.level, voice.run  # still before it
             return False
+        goes_on = self.in_question and voice.quiet == 0
         if not self._behind:
-            self._open = self._run >= _WHILE and bool(self._prompt)
-            self._open = self._open and self._is_like(voice.level)
-        self._open = self._open and voice.quiet == 0
+            goes_on = goes_on and self._run >= _WHILE and bool(self._prompt)
+            goes_on = goes_on and self._is_like(voice.level)
         self._behind += 1
-        return self._open and self._behind >= _WHILE
+        self.in_question = goes_on and self._behind < _WHILE
+        return goes_on and self._behind == _WHILE
 
     def _is_like(self, level: float) -> bool:
         return 1 / _LIKE <= level / self._level <= _LIKE
