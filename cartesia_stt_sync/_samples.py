@@ -33,10 +33,11 @@ def normalize(array: NDArray[Any]) -> NDArray[np.float32]:
 
     check_kind(array)
     kind, bits = array.dtype.kind, array.dtype.itemsize * 8
-    if kind == "f" and bits <= 32:
+    if kind == "f" and bits == 32:
         return array.astype(np.float32)
     if kind == "f":
-        with np.errstate(over="ignore"):  # a double beyond all singles is an infinity
+        # A double beyond all singles is an infinity; a NaN, signalling or not, is one.
+        with np.errstate(over="ignore", invalid="ignore"):
             return array.astype(np.float32)
     if kind == "i":
         # A product with a power of two is exact, so the only rounding is the one to

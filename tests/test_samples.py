@@ -205,6 +205,18 @@ class TestWriting:
         written = encode(loud, encoding)
         assert [v for (v,) in struct.iter_unpack(layout, written)] == values
 
+    @pytest.mark.parametrize(
+        ("encoding", "signalling"),
+        [
+            ("pcm_f16le", b"\x01\x7c"),
+            ("pcm_f32le", b"\x01\0\x80\x7f"),
+            ("pcm_f64le", b"\x01\0\0\0\0\0\xf0\x7f"),
+        ],
+    )
+    def test_signalling(self, encoding: str, signalling: bytes) -> None:
+        """A NaN that is to raise an alarm is one like the others, and no warning."""
+        assert np.isnan(decode(signalling * 9, encoding)).all()
+
     @pytest.mark.parametrize("encoding", G711)
     def test_clipping_g711(self, encoding: str) -> None:
         """G.711 clips to its own full scale."""
