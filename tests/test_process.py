@@ -207,8 +207,10 @@ def test_exit_with_several_open() -> None:
             """
             from cartesia_stt_sync import Transcriber
             kept = []
+            def show(delta):  # in one call: another thread may come between two
+                print(delta.text + "\\n", end="", flush=True)
             for _ in range(3):
-                t = Transcriber(on_final=lambda d: print(d.text, flush=True))
+                t = Transcriber(on_final=show)
                 t.feed(bytes(12800 + 3200))
                 kept.append(t)
             """,
