@@ -185,7 +185,8 @@ class Levels:
 
     def of(self, data: bytes) -> tuple[float, ...]:
         """The root mean square of each block that there is; none before it is time."""
-        self._pieces.append(data)
+        if data:
+            self._pieces.append(data)
         self._missing -= len(data)
         if self._missing > 0:
             return ()

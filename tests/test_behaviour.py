@@ -193,6 +193,13 @@ class TestFinalize:
         judge = watch()
         feed(judge, 1.0, SOFT)
         assert not any(judge.finalized(0.0) for _ in range(9))
+        assert len(judge._cuts) == 1
+
+    def test_where_nobody_listens(self) -> None:
+        """Without checks no audio is told of, and nothing piles up."""
+        judge = watch()
+        assert not any(judge.finalized(0.0) for _ in range(99))
+        assert len(judge._cuts) == 1
 
 
 class TestNever:

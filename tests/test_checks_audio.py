@@ -147,7 +147,7 @@ class TestArrays:
             self: Level, samples: object, seconds: float, **known: bool
         ) -> object:
             judged.append(seconds)
-            return before(self, samples, seconds, **known)  # type: ignore[arg-type]
+            return before(self, samples, seconds, **known)  # type: ignore[arg-type]  # passed on
 
         before = Level.judge
         monkeypatch.setattr(Level, "judge", judge)

@@ -69,6 +69,12 @@ class TestLevels:
         assert {len(some) for some in found if some} <= {10, 11, 20}
         assert levels.untold == pytest.approx(27.5 - len(whole))
 
+    def test_nothing(self) -> None:
+        """What completes no sample is kept by nobody."""
+        levels = Levels(WIRE)
+        assert [levels.of(b"") for _ in range(9)] == [()] * 9
+        assert not levels._pieces
+
     @pytest.mark.parametrize(
         ("sample", "level"), [(np.nan, 0.0), (np.inf, 1.8e19), (3e38, 1.8e19)]
     )

@@ -259,6 +259,8 @@ class Watch:
         """Note that the caller has called ``finalize``."""
         self.answered()
         self._calls = [*self._calls[1 - _OFTEN :], self._fed]
+        # One for each place: who calls it without audio in between adds none.
+        self._cuts = [cut for cut in self._cuts if cut.before < self._answered]
         self._cuts.append(Cut(self._answered, now, self._voice))
         span = self._fed - self._calls[0]
         if len(self._calls) == _OFTEN and 0 < span <= _OFTEN_WITHIN:
@@ -283,11 +285,12 @@ class Cut:
         voice: What has been heard of them.
 
     Attributes:
+        before: Likewise.
         in_question: Whether it may still turn out to be in speech.
     """
 
     def __init__(self, before: float, now: float, voice: Voice) -> None:
-        self._before = before
+        self.before = before
         self._at = now
         self._level = voice.level  # of the last block before it
         self._run = voice.run  # blocks of speech in a row before it
@@ -306,7 +309,7 @@ class Cut:
         Only where it does so at once, about as loud, and for a while on both sides:
         two utterances that were cut tight and fed in a row are none of it.
         """
-        if voice.heard <= self._before + _SLACK:
+        if voice.heard <= self.before + _SLACK:
             self._level, self._run = voice.level, voice.run  # still before it
             return False
         goes_on = self.in_question and voice.quiet == 0
