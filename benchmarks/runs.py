@@ -6,6 +6,7 @@ fails leaves its error in the table, and the others go on.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -146,18 +147,20 @@ def hold(
     told = ask(server, client, "streams", case.scheme, **lengths)
     report = server.report()
     streams = [report["streams"][number] for number in told["begin"]]
-    count = round((settle + seconds) / CHUNK)
+    count, (first, last) = told["count"], told["window"]
     late = [
-        lateness(stream["chunks"][:count], begin)
+        lateness(stream["chunks"][:count], begin, first, last)
         for stream, begin in zip(streams, told["begin"].values(), strict=True)
     ]
+    # Of those that came in that time: a client that is behind has done less.
+    came = sum(first <= at < last for stream in streams for at in stream["chunks"])
     return {
-        "cpu": told["cpu"] / case.streams / seconds,
+        "cpu": told["cpu"] / (came * CHUNK) if came else math.inf,
         "switches": told["switches"] / case.streams / seconds,
         **spread("callback", told["to_callback"]),
         **spread("late", [moment for stream in late for moment in stream]),
         "late_max": max(max(stream, default=0.0) for stream in late),
-        "drift": abs(drift(late)) * 60 / (settle + seconds),
+        "drift": abs(drift(late)) * 60 / seconds,
         "lost": told["lost"] + sum(stream["wrong"] for stream in streams),
         # Silence, where a client starved: there is none on a quiet machine.
         "extra": sum(max(0, len(stream["chunks"]) - count) for stream in streams),
@@ -166,9 +169,19 @@ def hold(
     }
 
 
-def lateness(chunks: Sequence[int], begin: float) -> list[float]:
-    """Seconds from when each chunk of a stream was due to when it came."""
-    return [(came - begin) / 1e9 - CHUNK * at for at, came in enumerate(chunks)]
+def lateness(
+    chunks: Sequence[int], begin: float, first: float, last: float
+) -> list[float]:
+    """Seconds from when each chunk of a stream was due to when it came.
+
+    Of those that were due between two moments.
+    """
+    late = []
+    for number, came in enumerate(chunks):
+        due = begin + CHUNK * number * 1e9
+        if first <= due < last:
+            late.append((came - due) / 1e9)
+    return late
 
 
 def drift(late: Sequence[Sequence[float]]) -> float:

@@ -1,8 +1,8 @@
 """What a client's process does: one job, told as JSON, and figures as JSON at its end.
 
 ``streams``: hold so many streams at real time for so long; CPU of this process alone,
-from the moment the first chunk is due to the moment the last event is due: neither
-starting, nor connecting, nor closing is in it. ``finalize``, ``connect``, ``memory``:
+for so many seconds in which all of them are at it: neither starting, nor connecting,
+nor closing is in it. ``finalize``, ``connect``, ``memory``:
 see the functions. The clock is read by the callback, in which nothing else happens.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import os
 import resource
 import statistics
@@ -27,6 +28,9 @@ from .clients.base import PATIENCE, Client, Target
 from .clients.ours import Ours
 from .processes import raise_limits
 from .wire import CHUNK, now
+
+A_SECOND = 100
+"""Streams that begin in a second, at most."""
 
 WARM_UP = 5
 """Chunks on a stream of its own, so that what is imported late is there."""
@@ -93,48 +97,80 @@ def sleep_until(moment: float) -> None:
 
 
 def spread(numbers: range, begin: float) -> dict[int, float]:
-    """When each stream begins: they share a chunk's length evenly, as calls do."""
-    return {n: begin + CHUNK * i / len(numbers) for i, n in enumerate(numbers)}
+    """When each stream begins: `A_SECOND` of them a second, as calls do.
+
+    Once all have begun, their chunks share a chunk's length evenly.
+    """
+    waves = math.ceil(len(numbers) / (A_SECOND * CHUNK))
+    return {
+        number: begin + CHUNK * (i % waves + i / len(numbers))
+        for i, number in enumerate(numbers)
+    }
+
+
+@attrs.frozen
+class Talk:
+    """What was sent, and what that used.
+
+    Attributes:
+        begins: When each stream began.
+        window: From when to when CPU was counted: all were at it.
+        used: In that time.
+        count: Chunks of each stream.
+    """
+
+    begins: dict[int, float]
+    window: tuple[float, float]
+    used: Used
+    count: int
 
 
 def talk(
-    client: Client, numbers: range, count: int, ears: Ears, settle: float = 0.0
-) -> tuple[float, Used]:
-    """Send so much on these streams.
+    client: Client, numbers: range, seconds: float, ears: Ears, settle: float = 0.0
+) -> Talk:
+    """Send so much on these streams, from ``settle`` seconds after all have begun on.
 
-    Returns:
-        When that began, and what it used from ``settle`` seconds later on.
+    Who begins first also goes on until then, and who begins last ends later.
     """
     begin = time.monotonic() + LEAD
-    client.start(spread(numbers, begin), count)
-    sleep_until(begin + settle - PAUSE)
+    begins = spread(numbers, begin)
+    counted = max(begins.values()) - CHUNK * (1 - 1 / len(numbers)) + settle
+    count = round((counted - begin + seconds) / CHUNK)
+    client.start(begins, count)
+    sleep_until(counted - PAUSE)
     before = Used.now()
-    sleep_until(begin + count * CHUNK + GRACE)
-    # Only where the machine is too slow is it not over yet.
-    deadline = time.monotonic() + PATIENCE
+    sleep_until(counted + seconds + GRACE)
+    used = Used.now().since(before)
+    # Only where the machine is too slow does it take much longer.
+    deadline = max(begins.values()) + count * CHUNK + PATIENCE
     while ears.lost(numbers, count) and time.monotonic() < deadline:
         time.sleep(GRACE)
-    used = Used.now().since(before)
     client.wait()
-    return begin, used
+    return Talk(begins, (counted, counted + seconds), used, count)
 
 
 def streams(client: Client, ears: Ears, job: dict[str, Any]) -> dict[str, Any]:
     """Hold streams at real time."""
-    many, settle = job["streams"], job["settle"]
-    count = round((settle + job["seconds"]) / CHUNK)
+    many = job["streams"]
     for number in range(many + 1):
         client.connect(number)
-    talk(client, range(many, many + 1), WARM_UP, ears)
+    talk(client, range(many, many + 1), WARM_UP * CHUNK, ears)
     ears.clear()
     gc.collect()
-    begin, used = talk(client, range(many), count, ears, settle)
+    held = talk(client, range(many), job["seconds"], ears, job["settle"])
+    first, last = (1e9 * moment for moment in held.window)
     result = {
-        "begin": {n: b * 1e9 for n, b in spread(range(many), begin).items()},
-        "cpu": used.cpu,
-        "switches": used.switches,
-        "to_callback": ears.seconds.tolist(),
-        "lost": ears.lost(range(many), count),
+        "begin": {number: moment * 1e9 for number, moment in held.begins.items()},
+        "window": [first, last],
+        "count": held.count,
+        "cpu": held.used.cpu,
+        "switches": held.used.switches,
+        "to_callback": [
+            seconds
+            for at, seconds in zip(ears.at, ears.seconds, strict=True)
+            if first <= at < last
+        ],
+        "lost": ears.lost(range(many), held.count),
         "threads": threading.active_count(),
         "findings": _findings(client),
     }
@@ -145,7 +181,7 @@ def streams(client: Client, ears: Ears, job: dict[str, Any]) -> dict[str, Any]:
 def finalize(client: Client, ears: Ears, job: dict[str, Any]) -> dict[str, Any]:
     """Call ``finalize`` on a stream whose threads sleep, again and again."""
     client.connect(0)
-    talk(client, range(1), WARM_UP, ears)
+    talk(client, range(1), WARM_UP * CHUNK, ears)
     called = []
     for _ in range(job["times"]):
         time.sleep(PAUSE)
@@ -167,7 +203,7 @@ def iterator(client: Client, ears: Ears, job: dict[str, Any]) -> dict[str, Any]:
 
     thread = threading.Thread(target=iterate)
     thread.start()
-    talk(client, range(1), WARM_UP + job["times"], ears)
+    talk(client, range(1), (WARM_UP + job["times"]) * CHUNK, ears)
     client.close()
     thread.join()
     pairs = list(zip(ears.at, arrived, strict=True))[WARM_UP:]
@@ -194,7 +230,7 @@ def memory(client: Client, ears: Ears, job: dict[str, Any]) -> dict[str, Any]:
     for numbers in (range(few), range(few, many)):
         for number in numbers:
             client.connect(number)
-        talk(client, numbers, WARM_UP, ears)
+        talk(client, numbers, WARM_UP * CHUNK, ears)
         gc.collect()
         looks.append(rss())
     client.close()

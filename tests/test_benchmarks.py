@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -234,8 +235,11 @@ def test_ratios_are_taken_inside_rounds() -> None:
 def test_lateness_and_drift() -> None:
     """Both come of the arrivals: late by a tenth of a chunk, and later with time."""
     begin = 5e9
-    late = runs.lateness([int(begin + (k * 0.1 + 0.01) * 1e9) for k in range(9)], begin)
+    came = [int(begin + (k * 0.1 + 0.01) * 1e9) for k in range(9)]
+    late = runs.lateness(came, begin, 0.0, math.inf)
     assert late == pytest.approx([0.01] * 9)
+    # The window counts when a chunk was due.
+    assert len(runs.lateness(came, begin, begin + 2e8, begin + 5e8)) == 3
     assert runs.drift([late]) == pytest.approx(0.0)
     grown = [0.01 + k * 0.001 for k in range(9)]
     assert runs.drift([grown]) == pytest.approx(0.009)
