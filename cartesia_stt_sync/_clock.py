@@ -8,8 +8,16 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Protocol
 
-__all__ = ["Bell", "Clock"]
+__all__ = ["Awaited", "Bell", "Clock"]
+
+
+class Awaited(Protocol):
+    """What can be waited for, as a condition can."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Let go of its lock until it rings, or for so many seconds."""
 
 
 class Bell:
@@ -65,9 +73,7 @@ class Clock:
         """Return the date and time of day in UTC, for names and labels only."""
         return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
 
-    def wait(
-        self, condition: threading.Condition | Bell, seconds: float | None
-    ) -> None:
+    def wait(self, condition: Awaited, seconds: float | None) -> None:
         """Wait for a notify, or for ``seconds`` to pass; it may also wake early.
 
         Requires the condition's lock.

@@ -63,7 +63,7 @@ class Teller:
         endpoint: How the commands are spelled.
         handlers: Whom to tell, as long as somebody holds them; see `keep`.
 
-    Threads: `keep` from any; `tell` from one at a time.
+    Threads: `keep` and `wanted` from any; `tell` and `run` from one at a time.
     """
 
     __slots__ = ("_endpoint", "_handlers", "_kept", "_stream")
@@ -110,9 +110,13 @@ class Teller:
 
     def tell(self, calls: Iterable[Call]) -> None:
         """Run handlers."""
-        calls = self.wanted(calls)
+        if wanted := self.wanted(calls):
+            self.run(wanted)
+
+    def run(self, calls: Iterable[Call]) -> None:
+        """Run handlers of what was `wanted`."""
         handlers = self._kept or self._handlers()
-        if handlers is None or not calls:
+        if handlers is None:
             return
         stream = self._stream
         core = stream.core

@@ -2,8 +2,8 @@
 
 Moves messages between a stream and its connection, and has callbacks run. Decides
 nothing: what to send, what a message means and whether to connect again, it asks the
-core; when it is asked itself, the pool decides. Two parts of it go on at the same time,
-as in the pair: `Sending` and `Receiving`.
+core; when it is asked itself, the pool decides. Two parts of it may go on at the same
+time, as in the pair: `Sending`, and, while a callback runs, `Receiving`.
 """
 
 from __future__ import annotations

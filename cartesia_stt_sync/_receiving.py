@@ -1,9 +1,9 @@
 """The part of a pooled stream that receives, and has callbacks run.
 
 Does what the thread pair's receiver does. One thread at a time is at it, and hands it
-on: whoever reads for the pool, which takes messages in as long as no handler is to be
-told of them; else who does that as a job, and goes on with what comes meanwhile, in
-order; between two connections the sender's timer, and then a thread that dials. So
+on: whoever leads the pool, which takes messages in as long as no handler is to be told
+of them; else who does that as a job, and goes on with what comes meanwhile, in order;
+between two connections the sending part's timer, and then a thread that dials. So
 here, too, nothing is taken in while a callback runs, and callbacks come one at a time
 and in order.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from ._core import Core
@@ -76,43 +76,54 @@ class Receiving(Sending):
         self._failure: BaseException | None = None  # what it has failed of
         self._quick = True  # whether its last callbacks were
 
-    # Who reads for the pool
+    # Who leads the pool
 
-    def take_in(self, taken: list[Taken | Exception]) -> bool:
+    def take_in(self, taken: Sequence[Taken | Exception]) -> bool:
         """Take what has come; tell whether there is room for more.
 
-        By who reads for the pool, and does no more than it must: only what no handler
+        By who leads the pool, and does no more than it must: only what no handler
         is to be told of is done here.
         """
         with self._hand:
-            self._inbox += taken
             if self._busy:
+                self._inbox += taken
                 self._size += sum(len(one) for one in taken if isinstance(one, bytes))
                 full = len(self._inbox) >= _MOST_MESSAGES or self._size >= _MOST_BYTES
                 self._full = full
                 return not full
-            self._busy = True
-            mine, self._inbox = self._inbox, []
-        done, wanted = 0, False
+        # Nobody else is at it, and nothing waits: until a job is handed in, all that
+        # the lock guards is this thread's.
+        done = 0
         try:
-            while done < len(mine) and not wanted:
-                message = mine[done]
+            for message in taken:
                 if not isinstance(message, bytes):
                     break
                 done += 1
                 self._calls = self._teller.wanted(self._stream.received(message))
-                wanted = bool(self._calls) or self._stream.unsettled
+                if self._calls or self._stream.unsettled:
+                    break
+            else:
+                return True  # as where nobody is to be told
         except Exception as exc:
-            self._failure, wanted = exc, True
-        with self._hand:
-            self._inbox = mine[done:]
-            self._busy = busy = wanted or bool(self._inbox)
-        if busy:
-            crew = self._threads.crew
-            (crew.put if self._quick else crew.submit)(self._job(self._work))
+            self._failure = exc
+        self._busy = True
+        if done < len(taken):
+            self._inbox = [*taken[done:]]
+        crew = self._threads.crew
+        (crew.put if self._quick else crew.submit)(self._go_on)
         return True
 
     # As a job
+
+    def _go_on(self) -> None:
+        """Do `_work` as a `_job`, of which there are ten a second and stream."""
+        me = threading.get_ident()
+        self._inside.add(me)
+        try:
+            with self._entered:
+                self._context.run(self._work)
+        finally:
+            self._inside.discard(me)
 
     def _work(self) -> None:
         """Tell what is to be told, and go on with what has come meanwhile."""
@@ -120,7 +131,7 @@ class Receiving(Sending):
         if failure is not None:
             self._died(failure)
         began = time.monotonic()
-        self._tell(self._calls)
+        self._tell(self._calls, self._teller.run)
         self._quick = time.monotonic() - began < _QUICK
         self._calls = []
         with self._hand:
@@ -138,7 +149,7 @@ class Receiving(Sending):
             except BaseException as exc:
                 self._died(exc)
             else:
-                self._tell(calls)
+                self._tell(calls, self._teller.tell)
         if batch:
             with self._hand:
                 self._busy = more = bool(self._inbox)
@@ -151,11 +162,11 @@ class Receiving(Sending):
         assert transport is not None
         self._threads.watch.resume(transport)
 
-    def _tell(self, calls: list[Call]) -> None:
+    def _tell(self, calls: list[Call], tell: Callable[[list[Call]], None]) -> None:
         try:
             if self._stream.unsettled:
                 self._stream.settle()
-            self._teller.tell(calls)
+            tell(calls)
         except BaseException as exc:
             self._died(exc)
 

@@ -1,4 +1,4 @@
-"""The part of a pooled stream that sends, in turns on the pool's sender.
+"""The part of a pooled stream that sends, in turns on the thread that leads the pool.
 
 Does what the thread pair's sender does; but where that waits, this has a time, at which
 the pool is to ask again. It never waits: what a socket does not take at once,

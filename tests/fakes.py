@@ -15,7 +15,7 @@ from functools import partial as bound
 from typing import Any
 
 from cartesia_stt_sync import Pool, Transcriber, TurnTranscriber
-from cartesia_stt_sync._clock import Bell, Clock
+from cartesia_stt_sync._clock import Awaited, Clock
 from cartesia_stt_sync._member import Member
 from cartesia_stt_sync._pair import ThreadPair
 from cartesia_stt_sync._sending import Stage
@@ -48,9 +48,7 @@ class FakeClock(Clock):
         """
         self._watched.append((lock, list(rings)))
 
-    def wait(
-        self, condition: threading.Condition | Bell, seconds: float | None
-    ) -> None:
+    def wait(self, condition: Awaited, seconds: float | None) -> None:
         if seconds is not None and seconds <= 0:
             return
         name = threading.current_thread().name
@@ -333,7 +331,12 @@ class Rig:
         """Return once the sender has nothing to do before time moves."""
         # Woken first: it may be waiting still for what has changed already.
         self.clock.advance(0)
-        self.clock.until_waiting("-sender")
+        self.clock.until_waiting(self.sender)
+
+    @property
+    def sender(self) -> str:
+        """Part of the name of the thread that sends."""
+        return "-worker" if isinstance(self._drivers[0], Member) else "-sender"
 
     def until_retrying(self) -> None:
         """Return once a lost connection is to be made anew when time moves."""
@@ -359,7 +362,7 @@ class Rig:
 
 
 def _ring(pool: Pool) -> None:
-    """Wake a pool's sender, where it has one. Requires the pool's lock."""
+    """Wake who leads a pool, if somebody does. Requires the pool's lock."""
     if pool._engine is not None:
         pool._engine.bell.notify()
 

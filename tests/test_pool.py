@@ -98,14 +98,14 @@ class TestThreads:
                 assert threads() == []
                 for t in ts:
                     t.open()
-                assert threads() == ["sender", "worker-1", "worker-2"]
+                assert threads() == ["worker-1", "worker-2"]
                 assert repr(pool) == "<Pool of 3 streams>"
                 for t in ts:
                     t.close()
                 assert threads() == []
                 assert repr(pool) == "<Pool of 0 streams>"
 
-    @pytest.mark.parametrize("which", ["worker-1", "worker-2", "sender"])
+    @pytest.mark.parametrize("which", ["worker-1", "worker-2"])
     def test_none_to_be_had(self, which: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """Opening fails, leaves nothing behind, and may go well later."""
         real, pool = threading.Thread.start, Pool()

@@ -227,7 +227,7 @@ def test_audio_in_advance(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(2, 6):
         asked.clear()
         rig.clock.advance(0.1)
-        rig.clock.until_waiting("-sender")
+        rig.clock.until_waiting(rig.sender)
         assert rig.wire.sent == [CHUNK] * number
         assert len(asked) == (1 if number < 5 else 2)
 
@@ -254,7 +254,7 @@ def logged() -> Iterator[SimpleQueue[str]]:
 def test_a_finding_is_logged_at_once(rig: Rig, logged: SimpleQueue[str]) -> None:
     """Though the sender has nothing to send: on its thread, and on no caller's."""
     rig.t.feed(RIFF)
-    assert "-sender" in logged.get(timeout=LIMIT)
+    assert rig.sender in logged.get(timeout=LIMIT)
     assert logged.empty()
 
 
@@ -273,4 +273,4 @@ def test_what_happens_while_the_sender_sends(
 
     rig.wire.on_send = on_send
     rig.clock.advance(0.1)
-    assert "-sender" in logged.get(timeout=LIMIT)
+    assert rig.sender in logged.get(timeout=LIMIT)

@@ -841,7 +841,7 @@ class TestCallbacks:
     def test_no_threads_to_be_had(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A pair that cannot start ends the session and leaves nothing behind."""
         real = threading.Thread.start
-        for which in (("-receiver", "-worker-1"), ("-sender",)):  # a pair's or a pool's
+        for which in (("-receiver", "-worker-1"), ("-sender", "-worker-2")):
             rig = Rig()
 
             def start(thread: threading.Thread, which: tuple[str, ...] = which) -> None:
