@@ -27,7 +27,7 @@ from .errors import ConnectError, ConnectionLost, ProtocolError
 __all__ = ["Receiving"]
 
 _QUICK = 0.001
-"""Seconds that a stream's callbacks may take for the next to run on who reads."""
+"""Seconds that a stream's callbacks may take for the next to run on who leads."""
 
 _MOST_MESSAGES = 500
 _MOST_BYTES = 8 << 20

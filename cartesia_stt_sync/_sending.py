@@ -2,7 +2,7 @@
 
 Does what the thread pair's sender does; but where that waits, this has a time, at which
 the pool is to ask again. It never waits: what a socket does not take at once,
-whoever reads for the pool sends on.
+whoever leads the pool sends on.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ class Sending(Line):
         return by
 
     def flushed(self, transport: Transport, error: ConnectionLost | None) -> None:
-        """Hear that what was owed is out, or cannot be sent; from who reads."""
+        """Hear that what was owed is out, or cannot be sent; from who leads."""
         with self._stream.lock:
             if transport is self._transport and self._stage is Stage.OWING:
                 self._flushed, self._loss = True, error

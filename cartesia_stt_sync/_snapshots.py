@@ -64,7 +64,7 @@ def _figures(stream: Stream) -> Stats:
     )
 
 
-def lanes_of(streams: Sequence[Stream]) -> list[list[Transcript]]:
+def lanes_of(streams: Sequence[Stream]) -> list[Sequence[Transcript]]:
     """The final deltas of each, which only ever grow."""
     return [stream.core.speech.assembler.deltas for stream in streams]
 

@@ -13,7 +13,14 @@ from ._news import Call
 from ._outbox import Outbox
 from ._seam import Seam
 from ._text_limit import TextLimit
-from .events import Transcript, TurnEagerEnd, TurnEnd, TurnEvent, TurnUpdate
+from .events import (
+    Transcript,
+    TurnEagerEnd,
+    TurnEnd,
+    TurnEvent,
+    TurnUpdate,
+    last_end,
+)
 from .transcript import Assembler
 from .turns import Turns
 
@@ -58,8 +65,7 @@ class Speech:
 
     def transcript(self, event: Transcript) -> Transcript:
         """Take in a delta or a provisional text; return what is new in it."""
-        final, words = event.is_final, event.words
-        end = words[-1].end if words else None
+        final, end = event.is_final, last_end(event)
         spoken = final or bool(event.text.strip())
         if self.seam.again:
             event = self.seam.without_repeats(event)

@@ -179,7 +179,7 @@ def refuse_iterating(on_receiver: bool) -> None:
 
 def iterate_all(
     stream: Watched,
-    lanes: Sequence[list[T]],
+    lanes: Sequence[Sequence[T]],
     keep: object,
     merge: Callable[[Sequence[Sequence[T]]], Iterable[T]] = chain.from_iterable,
 ) -> Iterator[T]:

@@ -100,6 +100,53 @@ class Transcript(Event):
         return self.text
 
 
+RawWords = tuple[tuple[Any, ...], ...]
+"""The attributes of `Word`s, checked by whoever made them."""
+
+
+class _Words:
+    """`Transcript.words`: may be given `RawWords`, and makes `Word`s when asked.
+
+    Args:
+        slot: Where either is held.
+    """
+
+    def __init__(self, slot: Any) -> None:
+        self.raw, self._write = slot.__get__, slot.__set__
+
+    def __get__(self, event: Transcript | None, kind: object = None) -> Any:
+        if event is None:
+            return self
+        words = self.raw(event)
+        if words and type(words[0]) is tuple:
+            words = tuple([Word(*word) for word in words])
+            self._write(event, words)  # whoever else asks meanwhile makes the same
+        return words
+
+    def __set__(self, event: Transcript, words: object) -> None:
+        self._write(event, words)
+
+
+_words = _Words(Transcript.words)
+Transcript.words = _words  # type: ignore[assignment]  # it reads as what it replaces
+
+
+def raw_words(event: Transcript) -> RawWords | tuple[Word, ...] | None:
+    """The words of a transcript as they are held; makes no `Word`."""
+    words: RawWords | tuple[Word, ...] | None = _words.raw(event)
+    return words
+
+
+def last_end(event: Transcript) -> float | None:
+    """When the last word of a transcript ended; makes no `Word`."""
+    words = _words.raw(event)
+    if not words:
+        return None
+    last = words[-1]
+    end: float = last[2] if type(last) is tuple else last.end
+    return end
+
+
 class FlushDone(Event):
     """The audio before a ``finalize`` has been transcribed."""
 

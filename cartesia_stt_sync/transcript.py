@@ -6,11 +6,12 @@ service puts the blanks where they belong. Touches no clock, thread or socket.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+from ._deltas import Deltas
 from .events import Transcript
 
-__all__ = ["Assembler", "joined", "whose"]
+__all__ = ["Assembler", "joined", "whole", "whose"]
 
 
 def whose(channel: int | None) -> str:
@@ -38,7 +39,7 @@ class Assembler:
     __slots__ = ("_joined", "_text", "_utterance", "deltas", "tail")
 
     def __init__(self) -> None:
-        self.deltas: list[Transcript] = []
+        self.deltas = Deltas()
         self.tail: Transcript | None = None
         self._text = ""
         self._joined = 0  # how many deltas _text holds already
@@ -48,7 +49,7 @@ class Assembler:
     def text(self) -> str:
         """All final text so far."""
         if self._joined < len(self.deltas):
-            self._text += "".join(d.text for d in self.deltas[self._joined :])
+            self._text += "".join(self.deltas.texts(self._joined))
             self._joined = len(self.deltas)
         return self._text
 
@@ -72,24 +73,30 @@ class Assembler:
         it opens the next utterance, and `text` is whole either way.
         """
         begin, self._utterance = self._utterance, len(self.deltas)
-        return "".join(d.text for d in self.deltas[begin:])
+        return "".join(self.deltas.texts(begin))
 
     def whole(self) -> Transcript:
-        """Return everything final so far as one transcript.
+        """Return everything final so far as one transcript; see `whole`."""
+        return whole(self.deltas[:], self.text)
 
-        Its words are there if any delta had some, its duration is the sum, its
-        language and request are the latest named.
-        """
-        deltas = self.deltas
-        timed = [d.words for d in deltas if d.words is not None]
-        spans = [d.duration for d in deltas if d.duration is not None]
-        return Transcript(
-            text=self.text,
-            is_final=True,
-            duration=sum(spans) if spans else None,
-            language=next((d.language for d in reversed(deltas) if d.language), None),
-            words=tuple(word for words in timed for word in words) if timed else None,
-            request_id=next(
-                (d.request_id for d in reversed(deltas) if d.request_id), None
-            ),
-        )
+
+def whole(deltas: Sequence[Transcript], text: str) -> Transcript:
+    """Several deltas as one transcript.
+
+    Its words are there if any delta had some, its duration is the sum, its language and
+    request are the latest named.
+
+    Args:
+        deltas: They, in order.
+        text: All of their text.
+    """
+    timed = [d.words for d in deltas if d.words is not None]
+    spans = [d.duration for d in deltas if d.duration is not None]
+    return Transcript(
+        text=text,
+        is_final=True,
+        duration=sum(spans) if spans else None,
+        language=next((d.language for d in reversed(deltas) if d.language), None),
+        words=tuple(word for words in timed for word in words) if timed else None,
+        request_id=next((d.request_id for d in reversed(deltas) if d.request_id), None),
+    )

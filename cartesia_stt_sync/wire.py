@@ -28,6 +28,7 @@ from .events import (
     FlushDone,
     Language,
     Malformed,
+    RawWords,
     Transcript,
     TurnEagerEnd,
     TurnEnd,
@@ -36,7 +37,6 @@ from .events import (
     TurnStart,
     TurnUpdate,
     Unknown,
-    Word,
 )
 
 __all__ = ["dump", "parse"]
@@ -162,7 +162,7 @@ def _number(value: object) -> float | None:
         return None
 
 
-def _words(fields: dict[str, Any]) -> tuple[Word, ...] | None:
+def _words(fields: dict[str, Any]) -> RawWords | None:
     """The words, if every one of them is whole; else all stay in ``extra``."""
     raw = fields.get("words")
     if raw is None:
@@ -170,20 +170,20 @@ def _words(fields: dict[str, Any]) -> tuple[Word, ...] | None:
         return None
     if not isinstance(raw, list):
         return None
-    words = []
-    for item in raw:
-        try:
-            word, start, end = _word_fields(item)
-        except (KeyError, TypeError):
-            return None
+    try:
+        words: RawWords = tuple(map(_word_fields, raw))
+    except (KeyError, TypeError):
+        return None
+    for word, start, end in words:
         # What are floats already, and below infinity, is spared the calls.
-        if not (type(start) is type(end) is float and -_MOST < start <= end < _MOST):
-            start, end = _number(start), _number(end)
-        if start is None or end is None or type(word) is not str:
-            return None
-        words.append(Word(word, start, end))
+        usual = type(start) is type(end) is float and -_MOST < start <= end < _MOST
+        if not usual or type(word) is not str:
+            words = tuple((w, _number(start), _number(end)) for w, start, end in words)
+            if any(type(w) is not str or None in times for w, *times in words):
+                return None
+            break
     del fields["words"]
-    return tuple(words)
+    return words
 
 
 _word_fields = itemgetter("word", "start", "end")
@@ -218,7 +218,7 @@ def _transcript(fields: dict[str, Any]) -> Transcript:
         is_final=is_final,
         duration=duration,
         language=language,
-        words=words,
+        words=words,  # type: ignore[arg-type]  # see `RawWords`
         request_id=request_id,
         extra=fields,
     )

@@ -1196,7 +1196,7 @@ class TestEvents:
             language="en",
         )
         assert rig.calls[0] == ("transcript", told)
-        assert rig.core.speech.assembler.deltas == [told]
+        assert list(rig.core.speech.assembler.deltas) == [told]
         rig.core.lost(lost())
         rig.core.connected(None, rig.now)
         rig.run(1.0)

@@ -31,6 +31,7 @@ PURE = [
     "_samples",
     "_ffplay",
     "audio",
+    "_deltas",
     "transcript",
     "captions/pieces",
     "captions/timing",

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import copy
+import gc
+import inspect
+import pickle
+from typing import Any
+
+import attrs
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cartesia_stt_sync.events import Transcript, Word
+from cartesia_stt_sync._deltas import Deltas
+from cartesia_stt_sync.events import Transcript, Word, last_end, raw_words
 from cartesia_stt_sync.transcript import Assembler
+from cartesia_stt_sync.wire import parse
 
 
-def final(text: str) -> Transcript:
+def final(text: str, **more: Any) -> Transcript:
     """A delta."""
-    return Transcript(text=text, is_final=True)
+    return Transcript(text=text, is_final=True, **more)
 
 
 def partial(text: str) -> Transcript:
@@ -22,7 +32,7 @@ def partial(text: str) -> Transcript:
 def test_nothing() -> None:
     """At the start there is no text, and no transcript with things made up."""
     assembler = Assembler()
-    assert (assembler.text, assembler.partial, assembler.deltas) == ("", "", [])
+    assert (assembler.text, assembler.partial, len(assembler.deltas)) == ("", "", 0)
     assert assembler.whole() == Transcript(text="", is_final=True)
     assert assembler.end_utterance() == ""
 
@@ -163,3 +173,98 @@ def test_whole_without_words() -> None:
     assembler.add(Transcript(text="", is_final=True, words=(), duration=0.0))
     assert assembler.whole().words == ()
     assert assembler.whole().duration == 0.0
+
+
+class TestDeltas:
+    """What is kept of finals is enough to make them again."""
+
+    def test_equal(self) -> None:
+        """Each is as it was, with all its attributes, however it is asked for."""
+        events = [
+            Transcript(text="a", is_final=True),
+            Transcript(
+                text=" bé\ud800\0",
+                is_final=True,
+                duration=0.25,
+                language="en",
+                words=(Word("bé", 1.5, 2.0), Word("c", 2.0, 2.5, 1)),
+                channel=1,
+                request_id="r",
+                extra={"n": [1, None, {"x": 2.5, "big": 10**30}]},
+            ),
+            Transcript(text="", is_final=True, words=()),
+            parse(
+                b'{"type":"transcript","text":"d","is_final":true,"words":'
+                b'[{"word":"d","start":1,"end":2.5}]}'
+            ),
+        ]
+        deltas = Deltas()
+        for event in events:
+            assert isinstance(event, Transcript)
+            deltas.append(event)
+        assert list(deltas) == events == deltas[:]
+        assert deltas[-1] == events[-1]
+        assert len(deltas) == 4
+        assert deltas[1:3] == events[1:3]
+        assert deltas.texts(2) == ["", "d"]
+        assert isinstance(deltas[1].words, tuple)
+        with pytest.raises(IndexError):
+            deltas[4]
+
+    def test_somebodys_own(self) -> None:
+        """Of other things than JSON has, it is kept as it is."""
+        odd = Transcript(text="a", is_final=True, extra={"at": object()})
+        deltas = Deltas()
+        deltas.append(odd)
+        assert deltas[0] is odd
+        assert deltas[:] == [odd]
+
+    def test_nothing_for_the_collector(self) -> None:
+        """However long a session is, it has no more to walk through."""
+        deltas = Deltas()
+        for _ in range(3):
+            deltas.append(final("a", words=(Word("a", 0.0, 0.5),), extra={"n": 1}))
+        assert not any(gc.is_tracked(kept) for kept in deltas._kept + deltas._texts)
+
+
+class TestWords:
+    """They are made when somebody asks for them."""
+
+    RAW = (("a", 0.5, 1.0), ("b", 1.0, 1.5, 1))
+    MADE = (Word("a", 0.5, 1.0), Word("b", 1.0, 1.5, 1))
+
+    def raw(self) -> Transcript:
+        """A transcript whose words are not made yet."""
+        return Transcript(text="a b", is_final=True, words=self.RAW)  # type: ignore[arg-type]
+
+    def test_once(self) -> None:
+        """And then they are the same ones."""
+        event = self.raw()
+        assert raw_words(event) == self.RAW
+        assert event.words == self.MADE
+        assert event.words is event.words
+        assert all(type(word) is Word for word in event.words)
+
+    def test_is_as_if_made_at_once(self) -> None:
+        """Equal, shown, hashed, copied, pickled, evolved and taken apart alike."""
+        made = Transcript(text="a b", is_final=True, words=self.MADE)
+        assert self.raw() == made == copy.copy(self.raw())
+        assert hash(self.raw()) == hash(made)
+        assert repr(self.raw()) == repr(made)
+        assert pickle.loads(pickle.dumps(self.raw())) == made
+        assert copy.deepcopy(self.raw()) == made
+        assert attrs.evolve(self.raw(), text="a b") == made
+        assert attrs.asdict(self.raw()) == attrs.asdict(made)
+        with pytest.raises(attrs.exceptions.FrozenInstanceError):
+            made.words = None  # type: ignore[misc]  # on purpose
+        assert inspect.isdatadescriptor(Transcript.words)
+
+    def test_the_end_of_the_last(self) -> None:
+        """Is known without."""
+        event = self.raw()
+        assert last_end(event) == 1.5
+        assert raw_words(event) is self.RAW
+        assert event.words is not None
+        assert last_end(event) == 1.5
+        assert last_end(final("a")) is None
+        assert last_end(final("a", words=())) is None

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from .._validate import finite
 from ..events import Transcript, Word
-from ..transcript import Assembler, joined, whose
+from ..transcript import joined, whole, whose
 from .showing import Caption, to_captions
 from .timing import finals
 
@@ -87,14 +87,14 @@ def to_dict(transcript: Transcript | Iterable[Transcript]) -> dict[str, Any]:
     Threads: any.
     """
     deltas = finals(transcript)
-    assembler = Assembler()
-    assembler.deltas.extend(deltas)
-    whole = assembler.whole()
-    words = None if whole.words is None else [_word(word) for word in whole.words]
+    text = "".join(joined(deltas))
+    all_of_it = whole(deltas, text)
+    said = all_of_it.words
+    words = None if said is None else [_word(word) for word in said]
     found = {
-        "text": "".join(joined(deltas)),
-        "language": whole.language,
-        "duration": finite(whole.duration),
+        "text": text,
+        "language": all_of_it.language,
+        "duration": finite(all_of_it.duration),
         "words": words,
     }
     if any(delta.channel is not None for delta in deltas):
