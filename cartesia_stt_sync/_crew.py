@@ -38,6 +38,7 @@ class Crew(Workers):
         most: How many jobs may be done at the same time. There is one thread more.
         lead: Do once what only one may do, waiting for it; it may `put` what is then
             to be done.
+        wake: Have that return.
         close: Called when nobody leads any more.
 
     Threads: any, where a method does not say otherwise.
@@ -49,10 +50,12 @@ class Crew(Workers):
         most: int,
         *,
         lead: Callable[[], None],
+        wake: Callable[[], None],
         close: Callable[[], None],
     ) -> None:
         super().__init__(name, most + 1)
         self._lead_once = lead
+        self._wake = wake
         self._close = close
         self._quick: deque[Job] = deque()  # its calls are atomic
         # Guarded by the lock:
@@ -78,10 +81,11 @@ class Crew(Workers):
             self._start_one()
 
     def stop(self) -> None:
-        """Let all end once there is nothing more to do; who leads, once it is woken."""
+        """Let all end once there is nothing more to do."""
         with self._lock:
             self._over = True
             self._changed.notify_all()
+            self._wake()  # under the lock, for who leads will close what it wakes
             self._close_if_unled()
 
     def submit(self, job: Job) -> None:

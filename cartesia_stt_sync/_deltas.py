@@ -9,7 +9,7 @@ over bytes, which also take half of the room.
 from __future__ import annotations
 
 import marshal
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any, overload
 
@@ -29,13 +29,20 @@ class Deltas(Sequence[Transcript]):
     """Final transcripts, in order; only ever appended to.
 
     Each is made when it is asked for: equal to what was appended, and not the same.
+    That takes some microseconds, so no lock should be held for many of them; a slice
+    is `Deltas` again, and makes none.
+
+    Args:
+        kept, texts: What it has from the beginning.
     """
 
     __slots__ = ("_kept", "_texts")
 
-    def __init__(self) -> None:
-        self._kept: list[bytes | Transcript] = []
-        self._texts: list[str] = []
+    def __init__(
+        self, kept: Iterable[bytes | Transcript] = (), texts: Iterable[str] = ()
+    ) -> None:
+        self._kept = list(kept)
+        self._texts = list(texts)
 
     def append(self, event: Transcript) -> None:
         """Keep one more."""
@@ -45,7 +52,7 @@ class Deltas(Sequence[Transcript]):
         kept: bytes | Transcript
         try:
             kept = marshal.dumps((words, *_others(event)), _FORMAT)
-        except ValueError:  # it was made by somebody, of other things than JSON has
+        except ValueError:  # of other things than JSON has, or nested a thousand deep
             kept = event
         self._kept.append(kept)
         self._texts.append(event.text)
@@ -60,11 +67,10 @@ class Deltas(Sequence[Transcript]):
     @overload
     def __getitem__(self, index: int) -> Transcript: ...
     @overload
-    def __getitem__(self, index: slice) -> list[Transcript]: ...
-    def __getitem__(self, index: int | slice) -> Transcript | list[Transcript]:
+    def __getitem__(self, index: slice) -> Deltas: ...
+    def __getitem__(self, index: int | slice) -> Transcript | Deltas:
         if isinstance(index, slice):
-            pairs = zip(self._kept[index], self._texts[index], strict=True)
-            return [_made(kept, text) for kept, text in pairs]
+            return Deltas(self._kept[index], self._texts[index])
         return _made(self._kept[index], self._texts[index])
 
 

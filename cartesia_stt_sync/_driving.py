@@ -251,7 +251,8 @@ class Line(ABC):
                 self._lent_to = None
                 loss = ConnectionLost("interrupted while sending")
                 self._unsent = Unsent(transport, loss)
-                self.woken()
+            if self._unsent is not None:
+                self.woken()  # once more, where that was interrupted
 
     @abstractmethod
     def woken(self) -> None:

@@ -36,6 +36,9 @@ _DIALLING = 16
 _TICK = 0.0005
 """Seconds that are slept at least, so that many streams share a wake-up."""
 
+_BREATH = 0.1
+"""Seconds to wait after a failure that nobody foresaw."""
+
 _numbers = itertools.count(1)
 
 
@@ -159,7 +162,11 @@ class Engine:
         self.watch = Watch()
         self.bell = WatchBell(lock, self.watch)
         self.crew = Crew(
-            f"{name}-worker", workers, lead=self._lead, close=self.watch.close
+            f"{name}-worker",
+            workers,
+            lead=self._lead,
+            wake=self.watch.wake,
+            close=self.watch.close,
         )
         self.diallers = Workers(f"{name}-dial", _DIALLING)
         # Of who leads:
@@ -182,7 +189,6 @@ class Engine:
         """Let the threads end. Requires the pool's lock."""
         self._left = self.crew.threads
         self.crew.stop()
-        self.watch.wake()
 
     def join(self, seconds: float) -> None:
         """If the last member has left, wait for the threads, or until time is up."""
@@ -204,6 +210,14 @@ class Engine:
     # On the thread that leads
 
     def _lead(self) -> None:
+        """Have all their turns once; a failure here is everybody's, and ends them."""
+        try:
+            self._have_turns()
+        except Exception as exc:
+            self.watch.fail(exc)
+            time.sleep(_BREATH)  # it may fail again until they have left
+
+    def _have_turns(self) -> None:
         """Send what is due, wait if nothing is, and take in what has come."""
         watch = self.watch
         with self._lock:

@@ -29,6 +29,9 @@ __all__ = ["Receiving"]
 _QUICK = 0.001
 """Seconds that a stream's callbacks may take for the next to run on who leads."""
 
+_MOST_AT_ONCE = 64
+"""Messages that who leads takes in before others have their turn; the rest is a job."""
+
 _MOST_MESSAGES = 500
 _MOST_BYTES = 8 << 20
 """What may wait behind a callback before its connection is not read any more. Once
@@ -100,7 +103,7 @@ class Receiving(Sending):
                     break
                 done += 1
                 self._calls = self._teller.wanted(self._stream.received(message))
-                if self._calls or self._stream.unsettled:
+                if self._calls or self._stream.unsettled or done == _MOST_AT_ONCE:
                     break
             else:
                 return True  # as where nobody is to be told
@@ -130,9 +133,7 @@ class Receiving(Sending):
         failure, self._failure = self._failure, None
         if failure is not None:
             self._died(failure)
-        began = time.monotonic()
-        self._tell(self._calls, self._teller.run)
-        self._quick = time.monotonic() - began < _QUICK
+        self._tell(self._calls)
         self._calls = []
         with self._hand:
             batch, self._inbox, self._size = self._inbox, [], 0
@@ -149,7 +150,7 @@ class Receiving(Sending):
             except BaseException as exc:
                 self._died(exc)
             else:
-                self._tell(calls, self._teller.tell)
+                self._tell(self._teller.wanted(calls))
         if batch:
             with self._hand:
                 self._busy = more = bool(self._inbox)
@@ -162,13 +163,19 @@ class Receiving(Sending):
         assert transport is not None
         self._threads.watch.resume(transport)
 
-    def _tell(self, calls: list[Call], tell: Callable[[list[Call]], None]) -> None:
+    def _tell(self, calls: list[Call]) -> None:
+        """Answer futures and run handlers, and note whether that was quick."""
+        unsettled = self._stream.unsettled
+        if not calls and not unsettled:
+            return
+        began = time.monotonic()
         try:
-            if self._stream.unsettled:
+            if unsettled:
                 self._stream.settle()
-            tell(calls)
+            self._teller.run(calls)
         except BaseException as exc:
             self._died(exc)
+        self._quick = time.monotonic() - began < _QUICK
 
     def _connection_over(self, end: ServerClosed | Exception) -> None:
         """Note how a connection ended, which is not watched any more."""

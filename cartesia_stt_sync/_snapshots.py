@@ -12,13 +12,14 @@ from ._session import State
 from ._stats import Stats, combined
 from ._stream import Stream
 from .events import Transcript
+from .transcript import joined, whole
 
 __all__ = [
+    "copies_of",
     "figures_of",
     "lanes_of",
     "partial_of",
     "state_of",
-    "text_of",
     "transcript_of",
 ]
 
@@ -69,11 +70,9 @@ def lanes_of(streams: Sequence[Stream]) -> list[Sequence[Transcript]]:
     return [stream.core.speech.assembler.deltas for stream in streams]
 
 
-def text_of(streams: Sequence[Stream]) -> str:
-    """All final text so far."""
-    if len(streams) == 1:  # which has it at hand
-        return streams[0].core.speech.assembler.text
-    return transcript_of(streams).text
+def copies_of(streams: Sequence[Stream]) -> list[Sequence[Transcript]]:
+    """The same as they are now, for who lets go of the lock."""
+    return [stream.core.speech.assembler.deltas[:] for stream in streams]
 
 
 def partial_of(streams: Sequence[Stream]) -> str:
@@ -82,8 +81,8 @@ def partial_of(streams: Sequence[Stream]) -> str:
     return "\n".join(tail for tail in tails if tail)
 
 
-def transcript_of(streams: Sequence[Stream]) -> Transcript:
-    """All that is final so far as one transcript."""
-    if len(streams) == 1:
-        return streams[0].core.speech.assembler.whole()
-    return whole_of(lanes_of(streams))
+def transcript_of(lanes: Sequence[Sequence[Transcript]]) -> Transcript:
+    """All of the deltas of each stream as one transcript; needs no lock."""
+    if len(lanes) == 1:
+        return whole(lanes[0], "".join(joined(lanes[0])))
+    return whole_of(lanes)

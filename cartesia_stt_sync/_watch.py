@@ -15,6 +15,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 import attrs
@@ -31,8 +32,11 @@ _FD_SETSIZE = 1024
 """From this number on ``select`` knows no descriptor (POSIX leaves it open; so it is on
 Linux, where ``epoll`` is)."""
 
-_AT_ONCE = 32
-"""Connections that are read from in one go, which takes a millisecond or two."""
+_AT_ONCE = 16
+"""Connections that are read from in one go, which takes a millisecond at most."""
+
+_LONGEST = 3600.0
+"""Seconds that are waited for at once; ``epoll`` takes no more than some weeks."""
 
 
 class Reader(Protocol):
@@ -139,6 +143,7 @@ class Watch:
 
     def select(self, seconds: float | None) -> bool:
         """Wait until something is ready, or the time is up; tell whether it is."""
+        seconds = seconds if seconds is None else min(seconds, _LONGEST)
         if seconds and self._coarse:
             # Else each chunk would be up to a millisecond late.
             ready, _, _ = select.select([self._selector], [], [], seconds)
@@ -167,6 +172,14 @@ class Watch:
                 self._hand_on(entry, messages)
         if asked:
             self._answer()
+
+    def fail(self, exc: Exception) -> None:
+        """Tell all that they cannot be watched any more, and why."""
+        self._found, self.behind = [], False
+        self._answer()  # among others those who ask to be watched
+        for entry in list(self._entries.values()):
+            self._drop(entry)
+            entry.reader.take_in([exc])
 
     def close(self) -> None:
         """Release all; nobody is watched any more."""
@@ -253,7 +266,9 @@ class Watch:
         self._entries.pop(entry.transport, None)
         if entry.events:
             entry.events = 0
-            self._selector.unregister(entry.fd)
+            # It may be what has just failed.
+            with suppress(KeyError, ValueError, OSError):
+                self._selector.unregister(entry.fd)
 
 
 class WatchBell:

@@ -18,7 +18,7 @@ from ._channels import Merger
 from ._ears import Endpointer
 from ._face import Face
 from ._pool import Pool
-from ._snapshots import lanes_of, partial_of, text_of, transcript_of
+from ._snapshots import copies_of, lanes_of, partial_of, transcript_of
 from ._waiting import iterate_all
 from .audio import AudioFormat
 from .events import Event, Transcript
@@ -285,7 +285,10 @@ class Transcriber(Face):
         """All final text so far, byte for byte as the service sent it."""
         stream = self._stream
         with stream.lock:
-            return text_of(stream.streams)
+            if len(stream.streams) == 1:  # which has it at hand
+                return stream.streams[0].core.speech.assembler.text
+            lanes = copies_of(stream.streams)
+        return transcript_of(lanes).text
 
     @property
     def partial(self) -> str:
@@ -299,4 +302,6 @@ class Transcriber(Face):
         """Everything final so far as one `Transcript`, with all words."""
         stream = self._stream
         with stream.lock:
-            return transcript_of(stream.streams)
+            lanes = copies_of(stream.streams)
+        # Without it: that takes a while, and whoever sends and receives needs it.
+        return transcript_of(lanes)

@@ -7,9 +7,11 @@ service puts the blanks where they belong. Touches no clock, thread or socket.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any
 
 from ._deltas import Deltas
-from .events import Transcript
+from .events import Transcript, Word, raw_words
 
 __all__ = ["Assembler", "joined", "whole", "whose"]
 
@@ -75,10 +77,6 @@ class Assembler:
         begin, self._utterance = self._utterance, len(self.deltas)
         return "".join(self.deltas.texts(begin))
 
-    def whole(self) -> Transcript:
-        """Return everything final so far as one transcript; see `whole`."""
-        return whole(self.deltas[:], self.text)
-
 
 def whole(deltas: Sequence[Transcript], text: str) -> Transcript:
     """Several deltas as one transcript.
@@ -90,13 +88,16 @@ def whole(deltas: Sequence[Transcript], text: str) -> Transcript:
         deltas: They, in order.
         text: All of their text.
     """
-    timed = [d.words for d in deltas if d.words is not None]
+    deltas = list(deltas)  # each is made once
     spans = [d.duration for d in deltas if d.duration is not None]
+    timed: list[Any] = [words for d in deltas if (words := raw_words(d)) is not None]
+    if any(words and type(words[0]) is Word for words in timed):
+        timed = [d.words for d in deltas if d.words is not None]
     return Transcript(
         text=text,
         is_final=True,
         duration=sum(spans) if spans else None,
         language=next((d.language for d in reversed(deltas) if d.language), None),
-        words=tuple(word for words in timed for word in words) if timed else None,
+        words=tuple(chain.from_iterable(timed)) if timed else None,
         request_id=next((d.request_id for d in reversed(deltas) if d.request_id), None),
     )

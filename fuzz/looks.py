@@ -60,7 +60,7 @@ def check_end(model: Model) -> None:
     told = [kind for kind, _ in core.farewell() if kind != "finding"]
     assert told == (["close"] if error is None else ["error", "close"])
     assert isinstance(error, CartesiaSTTError) or error is None
-    assert core.speech.assembler.whole().text == text
+    assert "".join(delta.text for delta in core.speech.assembler.deltas) == text
     stages = attrs.asdict(core.meters.stages(), recurse=False).values()
     assert all((stage.longest or 0.0) >= 0 for stage in stages)
     try:

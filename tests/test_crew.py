@@ -46,7 +46,9 @@ class Rig:
         self.inbox: queue.Queue[Callable[[], None]] = queue.Queue()
         self.readers: list[int] = []
         self.closed = 0
-        self.crew = Crew("crew", most, lead=self._read, close=self._close)
+        self.crew = Crew(
+            "crew", most, lead=self._read, wake=lambda: None, close=self._close
+        )
 
     def _read(self) -> None:
         what = self.inbox.get()

@@ -441,6 +441,65 @@ class TestOthers:
             list(rig.t.finals())
         rig.t.abort()
 
+    def test_a_failure_of_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where not even waiting works, each session ends and says why."""
+        pool = Pool()
+        with LocalServer(script=SCRIPT) as server:
+            ts = [transcriber(server.base_url, pool) for _ in range(3)]
+            for t in ts:
+                t.open()
+            assert pool._engine is not None
+
+            def fails(seconds: float | None) -> bool:
+                raise OSError("no memory")
+
+            monkeypatch.setattr(pool._engine.watch, "select", fails)
+            ts[0].feed(CHUNK * 3)  # which wakes who leads
+            for t in ts:
+                with pytest.raises(CartesiaSTTError, match="no memory"):
+                    list(t.finals())
+                with pytest.raises(CartesiaSTTError, match="no memory"):
+                    t.close()
+        assert threads() == []
+
+    def test_a_time_far_away(self) -> None:
+        """No wait is longer than any system can wait."""
+        rig = Rig(pool=Pool(), close_timeout=1e9)
+        rig.t.open()
+        rig.t.close(wait=False)
+        rig.until_idle()
+        assert rig.t.state == "DRAINING"
+        rig.t.abort()
+        with LocalServer(script=SCRIPT) as server:
+            with transcriber(server.base_url, Pool(), io_timeout=1e9) as t:
+                t.feed(CHUNK * 2)
+        assert t.text == "Hello world"
+
+    def test_always_slow(self) -> None:
+        """What comes while a slow callback runs is slow, too, and is known to be."""
+        rig, held = Rig(pool=Pool()), Held()
+        told = threading.Semaphore(0)
+
+        def slow(delta: Transcript) -> None:
+            if delta.text == "a":
+                held(delta)
+            time.sleep(0.002)
+            told.release()
+
+        rig.t.on("final", slow)
+        rig.t.open()
+        rig.wire.push(final("a"))
+        assert held.entered.wait(LIMIT)
+        for text in "bcd":
+            rig.wire.push(final(text))
+        held.go.set()
+        for _ in "abcd":
+            assert told.acquire(timeout=LIMIT)
+        while member(rig.t)._busy:
+            time.sleep(0.001)
+        assert not member(rig.t)._quick
+        rig.t.abort()
+
 
 class TestOrder:
     """Within one transcriber all is as with a pair."""

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from cartesia_stt_sync._deltas import Deltas
 from cartesia_stt_sync.events import Transcript, Word, last_end, raw_words
-from cartesia_stt_sync.transcript import Assembler
+from cartesia_stt_sync.transcript import Assembler, whole
 from cartesia_stt_sync.wire import parse
 
 
@@ -33,7 +33,7 @@ def test_nothing() -> None:
     """At the start there is no text, and no transcript with things made up."""
     assembler = Assembler()
     assert (assembler.text, assembler.partial, len(assembler.deltas)) == ("", "", 0)
-    assert assembler.whole() == Transcript(text="", is_final=True)
+    assert whole(assembler.deltas, assembler.text) == Transcript(text="", is_final=True)
     assert assembler.end_utterance() == ""
 
 
@@ -125,7 +125,7 @@ def test_any_order(steps: list[Transcript | str]) -> None:
             utterances += assembler.end_utterance()
         else:
             assert (assembler.text, assembler.partial) == (expected, tail)
-    assert assembler.text == assembler.whole().text == expected
+    assert assembler.text == whole(assembler.deltas, assembler.text).text == expected
     assert utterances + assembler.end_utterance() == expected
 
 
@@ -155,7 +155,7 @@ def test_whole() -> None:
     )
     assembler.add(Transcript(text=" d", is_final=True))
     assembler.add(Transcript(text="?", is_final=False, duration=9.0, language="fr"))
-    assert assembler.whole() == Transcript(
+    assert whole(assembler.deltas, assembler.text) == Transcript(
         text="a b c d",
         is_final=True,
         duration=1.5,
@@ -169,10 +169,27 @@ def test_whole_without_words() -> None:
     """No words told and no words said are two things."""
     assembler = Assembler()
     assembler.add(final("a"))
-    assert assembler.whole().words is None
+    assert whole(assembler.deltas, assembler.text).words is None
     assembler.add(Transcript(text="", is_final=True, words=(), duration=0.0))
-    assert assembler.whole().words == ()
-    assert assembler.whole().duration == 0.0
+    assert whole(assembler.deltas, assembler.text).words == ()
+    assert whole(assembler.deltas, assembler.text).duration == 0.0
+
+
+def test_whole_of_somebodys_own() -> None:
+    """Words that are made, words that are not, and words of a class of one's own."""
+
+    class Mine(Word):
+        __slots__ = ()
+
+    mine = Mine("c", 2.0, 2.5)
+    deltas = [
+        Transcript(text="a", is_final=True, words=(("a", 0.0, 0.5),)),  # type: ignore[arg-type]
+        final(" b", words=(Word("b", 1.0, 1.5),)),
+        final(" c", words=(mine,)),
+    ]
+    words = whole(deltas, "a b c").words
+    assert words == (Word("a", 0.0, 0.5), Word("b", 1.0, 1.5), mine)
+    assert whole(deltas[:1], "a").words == (Word("a", 0.0, 0.5),)
 
 
 class TestDeltas:
@@ -202,11 +219,11 @@ class TestDeltas:
         for event in events:
             assert isinstance(event, Transcript)
             deltas.append(event)
-        assert list(deltas) == events == deltas[:]
+        assert list(deltas) == events == list(deltas[:])
         assert deltas[-1] == events[-1]
         assert len(deltas) == 4
-        assert deltas[1:3] == events[1:3]
-        assert deltas.texts(2) == ["", "d"]
+        assert list(deltas[1:3]) == events[1:3]
+        assert deltas.texts(2) == deltas[2:].texts(0) == ["", "d"]
         assert isinstance(deltas[1].words, tuple)
         with pytest.raises(IndexError):
             deltas[4]
@@ -217,7 +234,7 @@ class TestDeltas:
         deltas = Deltas()
         deltas.append(odd)
         assert deltas[0] is odd
-        assert deltas[:] == [odd]
+        assert list(deltas[:]) == [odd]
 
     def test_nothing_for_the_collector(self) -> None:
         """However long a session is, it has no more to walk through."""

@@ -151,6 +151,44 @@ def test_a_reader_without_room(make: Any) -> None:
     assert rig.watch.select(LIMIT)
 
 
+def test_a_selector_that_fails(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its reader hears of it, though it cannot be let go of either."""
+    rig = make(2)
+
+    def fails(*args: object) -> Any:
+        raise OSError("no memory")
+
+    for name in ("modify", "unregister"):
+        monkeypatch.setattr(rig.watch._selector, name, fails)
+    line = rig.lines[0]
+    line.flush = lambda: False
+    rig.watch.flush(line)
+    assert rig.watch.select(LIMIT)
+    rig.watch.read()
+    assert str(line.heard[0][0]) == "no memory"
+    monkeypatch.undo()
+    rig.lines[1].far.send(b"x")
+    assert rig.watch.select(LIMIT)
+    rig.watch.read()
+    assert rig.lines[1].heard == [[b"x"]]
+
+
+def test_the_longest_wait(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long is asked for, it is what each system can."""
+    waited: list[float | None] = []
+    rig = make(0)
+    rig.watch._coarse = False
+
+    def select(seconds: float | None) -> list[Any]:
+        waited.append(seconds)
+        return []
+
+    monkeypatch.setattr(rig.watch._selector, "select", select)
+    rig.watch.select(1e12)
+    rig.watch.select(None)
+    assert waited == [_watch._LONGEST, None]
+
+
 @pytest.mark.parametrize("most", [0, _watch._FD_SETSIZE])
 def test_the_time(make: Any, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     """Is waited for, by whatever can; and no longer than until something is ready."""
