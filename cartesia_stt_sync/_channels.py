@@ -132,6 +132,7 @@ def whole_of(lanes: Sequence[Sequence[Transcript]]) -> Transcript:
     Its text has a line for each change of the channel, its words are in order of time,
     and its duration is that of the longest channel.
     """
+    lanes = [list(lane) for lane in lanes]  # each is made once
     deltas = Merger(len(lanes)).merge(lanes)
     words = [word for delta in deltas for word in delta.words or ()]
     words.sort(key=lambda word: word.start)

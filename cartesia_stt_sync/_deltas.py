@@ -3,7 +3,7 @@
 Decides how a transcript is written down and made again. Python's collector walks
 through every object that lives, again and again, and everything waits for that: for a
 twentieth of a second where hundreds of streams keep a minute of words each. It passes
-over bytes, which also take half of the room.
+over bytes, which also take a third of the room.
 """
 
 from __future__ import annotations

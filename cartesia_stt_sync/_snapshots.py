@@ -83,6 +83,7 @@ def partial_of(streams: Sequence[Stream]) -> str:
 
 def transcript_of(lanes: Sequence[Sequence[Transcript]]) -> Transcript:
     """All of the deltas of each stream as one transcript; needs no lock."""
-    if len(lanes) == 1:
-        return whole(lanes[0], "".join(joined(lanes[0])))
-    return whole_of(lanes)
+    if len(lanes) > 1:
+        return whole_of(lanes)
+    deltas = list(lanes[0])  # each is made once
+    return whole(deltas, "".join(joined(deltas)))

@@ -24,6 +24,7 @@ from cartesia_stt_sync import (
     Transcript,
     Word,
     WouldDeadlock,
+    _deltas,
 )
 from cartesia_stt_sync._transport import ServerClosed
 from cartesia_stt_sync.events import ErrorEvent, Event
@@ -188,6 +189,29 @@ class TestText:
             ("Hello.", 0),
             ("Hi.", 1),
         ]
+
+    @pytest.mark.parametrize("channels", [1, 2])
+    def test_nobody_waits(self, channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        """No lock is held while transcripts are made of what was kept."""
+        r = rig() if channels == 2 else Rig()
+        made, lock = _deltas._made, r.t._stream.lock
+        count = 0
+
+        def make(kept: Any, text: str) -> Transcript:
+            nonlocal count
+            count += 1
+            assert lock.acquire(timeout=LIMIT)
+            lock.release()
+            return made(kept, text)
+
+        answer_close(r)
+        with r.t as t:
+            r.transports[0].push(said("Hello.", 0.0))
+            until_text(t, "Hello.")
+        monkeypatch.setattr(_deltas, "_made", make)
+        assert t.transcript.text == t.text == "Hello."
+        assert [delta.text for delta in t.finals()] == ["Hello."]
+        assert count == channels + 1  # one has its text at hand
 
     def test_as_it_comes(self) -> None:
         """An iterator gives each delta once it is there, and ends with the last."""
