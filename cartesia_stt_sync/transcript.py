@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 from ._deltas import Deltas
-from .events import Transcript, Word, raw_words
+from .events import Transcript, raw_words
 
 __all__ = ["Assembler", "joined", "whole", "whose"]
 
@@ -91,7 +91,7 @@ def whole(deltas: Sequence[Transcript], text: str) -> Transcript:
     deltas = list(deltas)  # each is made once
     spans = [d.duration for d in deltas if d.duration is not None]
     timed: list[Any] = [words for d in deltas if (words := raw_words(d)) is not None]
-    if any(words and type(words[0]) is Word for words in timed):
+    if any(words and type(words[0]) is not tuple for words in timed):
         timed = [d.words for d in deltas if d.words is not None]
     return Transcript(
         text=text,

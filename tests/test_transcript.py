@@ -189,6 +189,7 @@ def test_whole_of_somebodys_own() -> None:
     ]
     words = whole(deltas, "a b c").words
     assert words == (Word("a", 0.0, 0.5), Word("b", 1.0, 1.5), mine)
+    assert whole(deltas[::-2], "ca").words == (mine, Word("a", 0.0, 0.5))
     assert whole(deltas[:1], "a").words == (Word("a", 0.0, 0.5),)
 
 
