@@ -96,12 +96,14 @@ def sleep_until(moment: float) -> None:
     time.sleep(max(0.0, moment - time.monotonic()))
 
 
-def spread(numbers: range, begin: float) -> dict[int, float]:
-    """When each stream begins: `A_SECOND` of them a second, as calls do.
+def spread(
+    numbers: range, begin: float, a_second: float = A_SECOND
+) -> dict[int, float]:
+    """When each stream begins: so many of them a second, as calls do.
 
     Once all have begun, their chunks share a chunk's length evenly.
     """
-    waves = math.ceil(len(numbers) / (A_SECOND * CHUNK))
+    waves = max(1, math.ceil(len(numbers) / (a_second * CHUNK)))
     return {
         number: begin + CHUNK * (i % waves + i / len(numbers))
         for i, number in enumerate(numbers)
@@ -126,14 +128,19 @@ class Talk:
 
 
 def talk(
-    client: Client, numbers: range, seconds: float, ears: Ears, settle: float = 0.0
+    client: Client,
+    numbers: range,
+    seconds: float,
+    ears: Ears,
+    settle: float = 0.0,
+    a_second: float = A_SECOND,
 ) -> Talk:
     """Send so much on these streams, from ``settle`` seconds after all have begun on.
 
     Who begins first also goes on until then, and who begins last ends later.
     """
     begin = time.monotonic() + LEAD
-    begins = spread(numbers, begin)
+    begins = spread(numbers, begin, a_second)
     counted = max(begins.values()) - CHUNK * (1 - 1 / len(numbers)) + settle
     count = round((counted - begin + seconds) / CHUNK)
     client.start(begins, count)
@@ -230,7 +237,8 @@ def memory(client: Client, ears: Ears, job: dict[str, Any]) -> dict[str, Any]:
     for numbers in (range(few), range(few, many)):
         for number in numbers:
             client.connect(number)
-        talk(client, numbers, WARM_UP * CHUNK, ears)
+        # All at once, so that all are of one age when it is looked at.
+        talk(client, numbers, WARM_UP * CHUNK, ears, a_second=math.inf)
         gc.collect()
         looks.append(rss())
     client.close()
