@@ -323,13 +323,16 @@ class Core:
             self.session.ours(Ours.CLOSE)  # closed by the caller in the meantime
         return True
 
-    def take_in(self, event: Event, now: float, size: int = 0) -> list[Call]:
+    def take_in(
+        self, event: Event, now: float, size: int = 0, message: bytes = b""
+    ) -> list[Call]:
         """Let an event change the state.
 
         Args:
             event: What came.
             now: The time.
             size: Bytes of its message.
+            message: They, if they are at hand.
 
         Returns:
             Which handlers are to be called with what, in order.
@@ -350,7 +353,7 @@ class Core:
                 return []
         calls: list[Call] = []
         if isinstance(event, Transcript):
-            event = self.speech.transcript(event)
+            event = self.speech.transcript(event, message)
             if self.speech.seam.differed:
                 self.findings.note(checks.replay_differs())
         elif isinstance(event, TurnEvent):

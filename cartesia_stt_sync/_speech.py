@@ -63,8 +63,14 @@ class Speech:
         """Say what is wrong with so much text that stands; ``None``: nothing."""
         return self.limit.problem(self._outbox.seconds(self._outbox.wire_bytes))
 
-    def transcript(self, event: Transcript) -> Transcript:
-        """Take in a delta or a provisional text; return what is new in it."""
+    def transcript(self, event: Transcript, message: bytes = b"") -> Transcript:
+        """Take in a delta or a provisional text; return what is new in it.
+
+        Args:
+            event: What came.
+            message: As which it came; none: that is not at hand.
+        """
+        came = event
         final, end = event.is_final, last_end(event)
         spoken = final or bool(event.text.strip())
         if self.seam.again:
@@ -73,7 +79,7 @@ class Speech:
             event = self._outbox.timeline.mapped(event)
         if self._channel is not None:
             event = stamped(event, self._channel)
-        self.assembler.add(event)
+        self.assembler.add(event, message if event is came else b"")
         if spoken:
             self._outbox.heard(final=final, duration=event.duration, end=end)
         if final:

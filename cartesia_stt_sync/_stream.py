@@ -461,7 +461,7 @@ class Stream:
         event, size, filler = parse(message), len(message), core.outbox.filler
         with self.lock:
             owed = filler.unanswered
-            calls = core.take_in(event, self.now(), size)
+            calls = core.take_in(event, self.now(), size, message)
             if self._iterators is not None:
                 self._put(calls, size)
             if self._gate.waiting:

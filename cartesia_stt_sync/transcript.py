@@ -60,10 +60,15 @@ class Assembler:
         """The provisional tail behind `text`; empty where none stands."""
         return self.tail.text if self.tail is not None else ""
 
-    def add(self, transcript: Transcript) -> None:
-        """Take in the next transcript: each replaces the tail, a final also stays."""
+    def add(self, transcript: Transcript, message: bytes = b"") -> None:
+        """Take in the next transcript: each replaces the tail, a final also stays.
+
+        Args:
+            transcript: It.
+            message: As which it came; none: that is not at hand, or not the same.
+        """
         if transcript.is_final:
-            self.deltas.append(transcript)
+            self.deltas.append(transcript, message)
             self.tail = None
         else:
             self.tail = transcript

@@ -14,9 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cartesia_stt_sync._deltas import Deltas
+from cartesia_stt_sync._speech import Speech
 from cartesia_stt_sync.events import Transcript, Word, last_end, raw_words
 from cartesia_stt_sync.transcript import Assembler, whole
 from cartesia_stt_sync.wire import parse
+
+from .fakes import Rig
 
 
 def final(text: str, **more: Any) -> Transcript:
@@ -228,6 +231,51 @@ class TestDeltas:
         assert isinstance(deltas[1].words, tuple)
         with pytest.raises(IndexError):
             deltas[4]
+
+    @pytest.mark.parametrize(
+        "message",
+        [
+            b'{"type":"transcript","text":" d ","is_final":true}',
+            b' \n{"words":[{"word":"d","start":1,"end":2.5,"n":1}],"text":"d",'
+            b'"type":"transcript","is_final":true,"language":"en","more":{"a":[1]}}',
+        ],
+    )
+    def test_as_it_came(self, message: bytes) -> None:
+        """Where the message is at hand, that is what is kept."""
+        event = parse(message)
+        assert isinstance(event, Transcript)
+        deltas = Deltas()
+        deltas.append(event, message)
+        assert deltas._kept == [message]
+        assert deltas[0] == event
+        assert list(deltas[:]) == [event]
+        assert deltas.texts(0) == [event.text]
+
+    def test_one_that_cannot_be_read_here(self) -> None:
+        """By who has little stack left: its text is there all the same."""
+        deep = b"[" * 300 + b"]" * 300
+        message = b'{"type":"transcript","text":"a","is_final":true,"x":' + deep + b"}"
+        event = parse(message)
+        assert isinstance(event, Transcript)
+        deltas = Deltas()
+        deltas.append(event, message)
+        assert deltas[0] == event
+        deltas.append(final("b"), b"{")
+        assert deltas[1] == final("b")
+
+    def test_a_message_that_says_something_else(self) -> None:
+        """Of a delta that was changed on its way the message is not kept."""
+        outbox = Rig().t._stream.streams[0].core.outbox
+        message = b'{"type":"transcript","text":"a b","is_final":true}'
+        event = parse(message)
+        assert isinstance(event, Transcript)
+        speech = Speech(outbox, 10.0)
+        assert speech.transcript(event, message) is event
+        split = Speech(outbox, 10.0, channel=1)
+        assert split.transcript(event, message).channel == 1
+        assert speech.assembler.deltas._kept == [message]
+        assert split.assembler.deltas._kept != [message]
+        assert split.assembler.deltas[0].channel == 1
 
     def test_somebodys_own(self) -> None:
         """Of other things than JSON has, it is kept as it is."""
