@@ -243,7 +243,7 @@ def feed_greedily(self: FrameReader, data: bytes) -> None:
     self._buffer = bytearray(data) if len(self._buffer) > 1 else self._buffer + data
 
 
-def strip(self: Assembler, transcript: Transcript) -> None:
+def strip(self: Assembler, transcript: Transcript, message: bytes = b"") -> None:
     """An assembler that strips."""
     if transcript.is_final:
         self.deltas.append(Transcript(text=transcript.text.strip(), is_final=True))
