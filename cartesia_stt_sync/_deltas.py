@@ -1,10 +1,10 @@
 """The finals of a session, kept for as long as it is: as bytes, and not as objects.
 
 Decides how a transcript is written down and made again: as the message that it came
-as; or, where that is not the same any more, by `marshal`, which is as fast. Python's
-collector walks through every object that lives, again and again, and everything waits
-for that: for a twentieth of a second where hundreds of streams keep a minute of words
-each. It passes over bytes, which also take less than half of the room.
+as; or, where that does not say the same any more, by `marshal`. Python's collector
+walks through every object that lives, again and again, and everything waits for that:
+for a twentieth of a second where hundreds of streams keep a minute of words each. It
+passes over bytes, which also take less than half of the room.
 """
 
 from __future__ import annotations

@@ -475,6 +475,27 @@ class TestOthers:
                 t.feed(CHUNK * 2)
         assert t.text == "Hello world"
 
+    def test_many_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Who leads takes in a few, and the rest is a job; all come, in order."""
+        monkeypatch.setattr(_receiving, "_MOST_AT_ONCE", 2)
+        put, jobs = Crew.put, []
+
+        def noted(self: Crew, job: Any) -> None:
+            jobs.append(job)
+            put(self, job)
+
+        monkeypatch.setattr(Crew, "put", noted)
+        rig = Rig(pool=Pool())
+        rig.t.open()
+        rig.wire.push(*(final(text) for text in "abcde"))
+        finals = rig.t.finals()
+        assert [next(finals).text for _ in "abcde"] == [*"abcde"]
+        assert len(jobs) == 1
+        rig.wire.push(final("f"))
+        assert next(finals).text == "f"
+        assert len(jobs) == 1  # one alone needs none
+        rig.t.abort()
+
     def test_always_slow(self) -> None:
         """What comes while a slow callback runs is slow, too, and is known to be."""
         rig, held = Rig(pool=Pool()), Held()

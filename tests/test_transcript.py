@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from cartesia_stt_sync._deltas import Deltas
 from cartesia_stt_sync._speech import Speech
-from cartesia_stt_sync.events import Transcript, Word, last_end, raw_words
+from cartesia_stt_sync.events import RawWords, Transcript, Word, last_end, raw_words
 from cartesia_stt_sync.transcript import Assembler, whole
 from cartesia_stt_sync.wire import parse
 
@@ -186,7 +186,7 @@ def test_whole_of_somebodys_own() -> None:
 
     mine = Mine("c", 2.0, 2.5)
     deltas = [
-        Transcript(text="a", is_final=True, words=(("a", 0.0, 0.5),)),  # type: ignore[arg-type]
+        TestWords.raw((("a", 0.0, 0.5),)),
         final(" b", words=(Word("b", 1.0, 1.5),)),
         final(" c", words=(mine,)),
     ]
@@ -299,9 +299,11 @@ class TestWords:
     RAW = (("a", 0.5, 1.0), ("b", 1.0, 1.5, 1))
     MADE = (Word("a", 0.5, 1.0), Word("b", 1.0, 1.5, 1))
 
-    def raw(self) -> Transcript:
+    @staticmethod
+    def raw(words: RawWords = RAW) -> Transcript:
         """A transcript whose words are not made yet."""
-        return Transcript(text="a b", is_final=True, words=self.RAW)  # type: ignore[arg-type]
+        given: Any = words  # as `wire` gives them; nobody else should
+        return Transcript(text="a b", is_final=True, words=given)
 
     def test_once(self) -> None:
         """And then they are the same ones."""
