@@ -272,6 +272,7 @@ class Core:
     def sent(self, now: float) -> None:
         """Note that what `step` has returned is out."""
         self.meters.sent.end(now)
+        self.outbox.sent(now)
 
     def _await_done(self, now: float) -> Wait | None:
         until = self.drain.until()

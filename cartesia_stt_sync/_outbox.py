@@ -4,10 +4,10 @@ Decides the cutting, pacing and order of audio and commands, where silence is
 put in, and what is sent again. Time is an argument, never a call: no clock, no
 thread, no socket, so every rule is tested to the microsecond.
 
-Audio goes when the audio before it has played out, and after a stall at most
-``catch_up`` seconds at once; so in every window of w seconds at most w +
-``catch_up`` + two chunks go out. A command keeps its place in the audio and goes
-the moment that place is reached.
+Audio goes when the audio before it has played out, at most a millisecond sooner where
+timers have been late by as much, and after a stall at most ``catch_up`` seconds at
+once; so in every window of w seconds at most w + ``catch_up`` + two chunks go out. A
+command keeps its place in the audio and goes the moment that place is reached.
 """
 
 from __future__ import annotations
@@ -73,9 +73,9 @@ class Outbox:
     """
 
     __slots__ = (
-        *("_answered_until", "_budget", "_changes", "_chunk", "_close_sent"),
-        *("_finalizes", "_meters", "_queue", "_rate", "_schedule"),
-        *("_session_bytes", "_silence", "_taken_at", "_unanswered"),
+        *("_answered_until", "_awaited", "_budget", "_changes", "_chunk"),
+        *("_close_sent", "_finalizes", "_meters", "_moment", "_queue", "_rate"),
+        *("_schedule", "_session_bytes", "_silence", "_taken_at", "_unanswered"),
         *("_voiced_bytes", "_width", "buffered_bytes", "dropped", "filler"),
         *("silence_bytes", "source_bytes", "timeline", "wire_bytes"),
     )
@@ -97,6 +97,8 @@ class Outbox:
 
         self._queue = Queue()
         self._schedule = Schedule(pacing.catch_up)
+        self._awaited = False  # whether the next audio is there and not due yet
+        self._moment: float | None = None  # when what goes out now was due, if it was
         self.filler = Filler(pacing, self.seconds(fill))
         self._meters = meters or Meters()
         self._taken_at = -math.inf  # when something last left for the wire
@@ -287,22 +289,25 @@ class Outbox:
 
         Args:
             now: The time.
-            early: How long before it is due a whole chunk may go.
+            early: How long before it is due a whole chunk may go, at least.
         """
         run = self._queue.runs[0]
         if not run.size:
             return self._poll_command(run, now)
         # Audio, ten times a second and stream: one function, with few calls.
-        due = self._schedule.due
-        at = (now if due is None else due) - early
+        schedule = self._schedule
+        due, ahead = schedule.due, schedule.ahead
+        at = (now if due is None else due) - (early if early > ahead else ahead)
         size = run.next_piece() if self._chunk is None else self._chunk
-        if run.size < size:
+        whole = run.size >= size
+        if not whole:
             if run.command is None:
                 # The rest of the chunk may be under way; but it is not waited for
                 # longer than it would take to play.
                 at = max(at, run.since + self.seconds(size))
             size = run.size
         if now < at:
+            self._awaited = whole
             return Wait(at)
         if self._budget is not None:
             size = min(size, self._room())
@@ -316,13 +321,21 @@ class Outbox:
         self._session_bytes += size
         self.wire_bytes += size
         seconds = size / self._rate
-        due = self._schedule.advance(now, seconds)
+        self._moment = due if self._awaited else None
+        due = schedule.advance(now, seconds)
         self.filler.audio_sent(now, seconds)
         if voiced:
             self.filler.unanswered = True
             self._voiced_bytes += size
         self._unanswered.add(Sent(data, None, voiced, self.source_bytes))
-        return Send(_AUDIO, data, due if run.size >= size else None)
+        self._awaited = follows = run.size >= size
+        return Send(_AUDIO, data, due - ahead if follows else None)
+
+    def sent(self, now: float) -> None:
+        """Note that what `poll` has returned is out; once each."""
+        if self._moment is not None:
+            self._schedule.was_late(now - self._moment)
+            self._moment = None
 
     def rewind(self) -> float:
         """Put what the server has not answered back in front, for a new connection.

@@ -15,6 +15,15 @@ from ._value import Value
 
 __all__ = ["Filler", "Pacing", "Schedule"]
 
+_MOST_AHEAD = 0.001
+"""Seconds that audio may go before it is due, at most."""
+
+_HICCUP = 0.02
+"""Seconds of lateness that no timer is to blame for."""
+
+_SHARE = 1 / 8
+"""How much of what it was late by the schedule learns from one message."""
+
 _OFF_OR_SECONDS = check.field(check.seconds, none=True)
 _OFF_OR_POSITIVE = check.field(check.seconds, none=True, positive=True)
 
@@ -48,15 +57,21 @@ class Pacing(Value):
 class Schedule:
     """When the audio sent so far has played out.
 
+    Who sleeps until a moment wakes up behind it, and then has to build and send the
+    message: by half a millisecond, or what the machine makes of it. So who sends is to
+    begin ahead of the moment, by as much as it was late before.
+
     Attributes:
         due: That moment, or ``None`` before the first audio of a connection.
+        ahead: How long before it to begin.
     """
 
-    __slots__ = ("_catch_up", "due")
+    __slots__ = ("_catch_up", "ahead", "due")
 
     def __init__(self, catch_up: float | None) -> None:
         self._catch_up = math.inf if catch_up is None else catch_up
         self.due: float | None = None
+        self.ahead = 0.0
 
     def restart(self) -> None:
         """Forget the past: a new connection begins."""
@@ -77,6 +92,16 @@ class Schedule:
         due = (due if due > earliest else earliest) + seconds
         self.due = due
         return due
+
+    def was_late(self, seconds: float) -> None:
+        """Note how long behind its moment audio was out that had waited for it.
+
+        Args:
+            seconds: That; below 0 it was early.
+        """
+        if seconds < _HICCUP:
+            ahead = self.ahead + _SHARE * min(seconds, _MOST_AHEAD)
+            self.ahead = min(max(ahead, 0.0), _MOST_AHEAD)
 
 
 class Filler:

@@ -54,6 +54,7 @@ class Wire:
         )
         self.box.opened(0.0)
         self.now = 0.0
+        self.overslept = 0.0  # by how much whoever sends wakes up late
         self.sent: list[tuple[float, Send]] = []
 
     def feed(self, data: bytes, *, voiced: bool = True) -> None:
@@ -64,6 +65,7 @@ class Wire:
         """Send all that may go now; return how long to wait for the rest."""
         while isinstance(step := self.box.poll(self.now), Send):
             self.sent.append((self.now, step))
+            self.box.sent(self.now)
         return step
 
     def run(self, until: float) -> list[tuple[float, Send]]:
@@ -71,8 +73,8 @@ class Wire:
         begin = len(self.sent)
         while (named := self.poll().until) is not None and named <= until:
             assert named > self.now, "it named a moment that is past"
-            self.now = named
-        self.now = until
+            self.now = named + self.overslept
+        self.now = max(self.now, until)
         return self.sent[begin:]
 
     def stall(self, seconds: float) -> None:
@@ -287,6 +289,7 @@ class TestPace:
                 st.tuples(st.just("stall"), st.floats(0, 4)),
                 st.tuples(st.just("heard"), st.sampled_from([0, 1])),
                 st.tuples(st.just("finalize"), st.just(0)),
+                st.tuples(st.just("oversleep"), st.sampled_from([0, 0.0004, 0.015])),
             ),
             max_size=25,
         ),
@@ -320,6 +323,8 @@ class TestPace:
                 wire.stall(number)
             elif what == "heard":
                 wire.box.heard(final=bool(number))
+            elif what == "oversleep":
+                wire.overslept = number
             else:
                 wire.box.finalize(wire.now)
         wire.run(wire.now + 20)
@@ -335,6 +340,101 @@ def _check_windows(wire: Wire, rate: int, more: float) -> None:
         highest = max(highest, at - played)
         played += len(send.data) / rate
         assert played <= at - highest + more + 1e-6
+
+
+def late(sent: list[tuple[float, Send]]) -> list[float]:
+    """How late each chunk went, in milliseconds; the first began it."""
+    begin = sent[0][0]
+    return [1000 * (at - begin - n * CHUNK) for n, (at, _) in enumerate(sent)]
+
+
+class TestAhead:
+    """Who sleeps wakes up late; so it begins ahead by as much as it was late before."""
+
+    def test_learnt(self) -> None:
+        """After some seconds nothing is late, whatever the machine makes of a sleep."""
+        wire = Wire()
+        wire.overslept = 0.0004
+        wire.feed(audio(10.0))
+        went = late(wire.run(11.0))
+        assert went[1] == pytest.approx(0.4)
+        assert went[40:] == pytest.approx([0.0] * 40, abs=0.01)
+
+    def test_lost_again(self) -> None:
+        """Once sleeps are exact, it is not early for long."""
+        wire = Wire()
+        wire.overslept = 0.0004
+        wire.feed(audio(15.0))
+        wire.run(5.0)
+        wire.overslept = 0.0
+        wire.run(16.0)
+        went = late(wire.sent)
+        assert min(went) == pytest.approx(-0.4, abs=0.01)
+        assert went[80:] == pytest.approx([0.0] * 40, abs=0.01)
+
+    def test_never_more_than_a_millisecond(self) -> None:
+        """However late it is, nothing goes sooner than so."""
+        wire = Wire()
+        wire.overslept = 0.005
+        wire.feed(audio(20.0))
+        assert late(wire.run(9.95))[40:] == pytest.approx([4.0] * 40, abs=0.01)
+        wire.overslept = 0.0
+        wire.run(21.0)
+        assert min(late(wire.sent)) == pytest.approx(-1.0)
+
+    def test_exact(self) -> None:
+        """Where nobody wakes up late, nothing is ever early."""
+        wire = Wire()
+        wire.feed(audio(10.0))
+        assert min(late(wire.run(11.0))) == 0.0
+
+    def test_a_stall(self) -> None:
+        """A busy machine, or a suspended one, says nothing of its timers."""
+        wire = Wire()
+        wire.overslept = 0.021
+        wire.feed(audio(10.0))
+        assert late(wire.run(11.0))[1:] == pytest.approx([21.0] * 79)
+
+    def test_live(self) -> None:
+        """Audio that its caller feeds late has waited for nobody."""
+        wire = Wire()
+        for n in range(40):
+            wire.now = n * CHUNK + (0.0004 if n else 0.0)
+            wire.feed(bytes(SIZE))
+            wire.poll()
+        wire.feed(bytes(SIZE))
+        assert wire.poll() == Wait(40 * CHUNK)
+
+    def test_fed_meanwhile(self) -> None:
+        """What comes while nothing is there, but ahead of its moment, has waited."""
+        wire = Wire()
+        wire.overslept = 0.0004
+        for n in range(60):
+            wire.feed(bytes(SIZE))
+            wire.run((n + 0.5) * CHUNK)
+        assert late(wire.sent)[40:] == pytest.approx([0.0] * 20, abs=0.01)
+
+    def test_a_remainder(self) -> None:
+        """It has waited for more, and not for its moment."""
+        wire = Wire()
+        wire.feed(audio(CHUNK))
+        wire.run(0.001)
+        wire.feed(audio(0.05))
+        assert times(wire.run(0.15)) == [0.001 + CHUNK]
+        wire.feed(audio(CHUNK))
+        assert wire.poll() == Wait(CHUNK + 0.05)
+
+    def test_sending(self) -> None:
+        """Until a chunk is out counts; and `Send.following` says when to begin."""
+        wire = Wire()
+        wire.feed(audio(10.0))
+        for _ in range(60):
+            step = wire.box.poll(wire.now)
+            assert isinstance(step, Send)
+            wire.box.sent(wire.now + 0.0003)
+            assert step.following is not None
+            wire.now = step.following
+        assert wire.now == pytest.approx(60 * CHUNK - 0.0003, abs=1e-5)
 
 
 class TestCommands:

@@ -114,6 +114,25 @@ class TestSchedule:
         schedule.restart()
         assert schedule.ready(1.0) == 1.0
 
+    def test_ahead(self) -> None:
+        """An eighth of each lateness is learnt, of a stall nothing; never below 0."""
+        schedule = Schedule(0.5)
+        schedule.was_late(0.0004)
+        assert schedule.ahead == 0.00005
+        schedule.was_late(0.02)
+        assert schedule.ahead == 0.00005
+        schedule.was_late(-0.0004)
+        assert schedule.ahead == 0.0
+        schedule.was_late(-0.0004)
+        assert schedule.ahead == 0.0
+
+    def test_ahead_of_another_connection(self) -> None:
+        """The machine stays the same."""
+        schedule = Schedule(0.5)
+        schedule.was_late(0.0004)
+        schedule.restart()
+        assert schedule.ahead == 0.00005
+
 
 def filler(**limits: Any) -> Filler:
     """A filler of a connection that stands since 0."""
