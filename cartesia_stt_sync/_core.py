@@ -87,8 +87,8 @@ class Core:
 
     __slots__ = (
         *("_attempts", "_checks", "_close_frame", "_complaint", "_configured"),
-        *("_endpoint", "_loss", "_replay", "_watch", "counters", "drain", "error"),
-        *("finalizes", "findings", "meters", "outbox", "session", "speech"),
+        *("_endpoint", "_loss", "_replay", "_spent", "_watch", "counters", "drain"),
+        *("error", "finalizes", "findings", "meters", "outbox", "session", "speech"),
     )
 
     def __init__(
@@ -109,6 +109,7 @@ class Core:
         self._attempts = attempts
         self._complaint: CartesiaSTTError | None = None  # after which nothing came
         self._configured = False  # on this connection
+        self._spent = False  # whether the budget is, and it has been told
         self._loss: CartesiaSTTError | None = None
         self._replay = 0.0  # seconds, after that loss
         self._close_frame: tuple[int, str] | None = None
@@ -250,8 +251,10 @@ class Core:
             if state is State.CLOSING:
                 return self._await_done(now)
         step = self.outbox.poll(now, early)
-        if self.outbox.dropped is not None and state is _OPEN:
-            self.session.ours(Ours.CLOSE)
+        if self.outbox.dropped is not None and not self._spent:
+            self._spent = True
+            if state is _OPEN:  # else the caller has closed it
+                self.session.ours(Ours.CLOSE)
             self.findings.note(checks.budget_spent(self.outbox.dropped))
         if isinstance(step, Send):
             sending.since = now

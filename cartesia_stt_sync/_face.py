@@ -14,6 +14,7 @@ from itertools import chain
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
+from . import _validate as check
 from ._clock import Clock
 from ._handlers import Handlers
 from ._settings import Settings, build
@@ -110,10 +111,12 @@ class Face:
         Raises:
             DrainTimeout: It took longer than ``timeout``, or the service did not
                 answer within ``close_timeout``. The text so far is kept.
+            ConfigError: ``timeout`` is no length of time; nothing is closed.
             CartesiaSTTError: What else the session ended with, each time.
 
         Threads: any; in a callback it never waits.
         """
+        check.patience("timeout", timeout)
         stream = self._stream
         stream.keep(self._handlers)  # also where nobody waits for the end
         stream.close(wait, timeout)
@@ -180,14 +183,17 @@ class Face:
             timeout: Seconds to wait for room; ``None`` is no limit.
 
         Raises:
-            BufferFull: No room in time; nothing of this call was taken.
-            ConfigError: Not audio.
+            BufferFull: No room in time, or, where it must not wait, another thread in
+                the middle of a feed; nothing of this call was taken.
+            ConfigError: Not audio, or no length of time.
             ClosedError: After `close` or `abort`.
             CartesiaSTTError: What the session ended with.
 
         Threads: any; of several feeding at once each piece stays whole. In a
         callback it never blocks: `BufferFull` comes at once.
         """
+        if timeout is not None:
+            check.patience("timeout", timeout)
         self._stream.feed(audio, timeout)
 
     def mute(self) -> None:

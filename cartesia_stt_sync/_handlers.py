@@ -6,6 +6,7 @@ lock while one runs; knows nothing of sockets or of speech.
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable, Collection
 from typing import Any
@@ -39,7 +40,7 @@ class Handlers:
         """Add a handler to the end of its type's.
 
         Raises:
-            ConfigError: Not a type's name, or nothing that can be called.
+            ConfigError: Not a type's name, nothing that can be called, or async.
         """
         if not isinstance(kind, str) or not kind:
             raise ConfigError(
@@ -49,6 +50,11 @@ class Handlers:
             raise ConfigError(
                 f"handler for {kind!r}: something that can be called with one "
                 f"argument, got {handler!r}"
+            )
+        if inspect.iscoroutinefunction(handler):
+            raise ConfigError(
+                f"handler for {kind!r}: a plain function, got one that is async, which "
+                "nobody would await"
             )
         self._by_type.setdefault(kind, []).append(handler)
 

@@ -53,6 +53,16 @@ class Pacing(Value):
     silence_limit: float | None = attrs.field(default=10.0, validator=_OFF_OR_SECONDS)
     keep_alive: float | None = attrs.field(default=60.0, validator=_OFF_OR_POSITIVE)
 
+    def within(self, buffer: float | None) -> Pacing:
+        """The same with chunks of which a buffer of so many seconds holds two.
+
+        Else who waits for room to feed the rest of a chunk, and what there is of it,
+        which waits for that rest, would wait for each other.
+        """
+        if self.chunk is None or buffer is None or self.chunk <= buffer / 2:
+            return self
+        return attrs.evolve(self, chunk=buffer / 2)
+
 
 class Schedule:
     """When the audio sent so far has played out.

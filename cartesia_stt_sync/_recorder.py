@@ -40,6 +40,9 @@ _numbers = itertools.count(1)
 _UNKNOWN = 0xFFFFFFFF
 """The size of what is not at its end yet, as streamed WAV files have it."""
 
+_SHORTEST = 6
+"""Characters of a key from which on it is taken out of what is written."""
+
 _TAGS = {
     "pcm_s16le": 1,
     "pcm_s32le": 1,
@@ -215,12 +218,22 @@ class Recorder:
 
     def _line(self, event: str, fields: Mapping[str, object]) -> None:
         at = round(self._clock.now() - self._began, 6)
-        line = json.dumps({"t": at, "event": event, **fields}, default=str)
-        secret = self._secret()
-        if secret:
-            line = line.replace(secret, "***")
+        kept = {name: self._without_key(value) for name, value in fields.items()}
+        line = json.dumps({"t": at, "event": event, **kept})
         assert self._lines is not None
         self._lines.write(line.encode() + b"\n")
+
+    def _without_key(self, value: object) -> object:
+        """What JSON takes of a value, with the credential taken out of its texts."""
+        if value is None or isinstance(value, (int, float)):
+            return value
+        if isinstance(value, Mapping):
+            return {str(name): self._without_key(each) for name, each in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self._without_key(each) for each in value]
+        text, secret = str(value), self._secret()
+        # A shorter one is a local server's, and perhaps a word that somebody says.
+        return text.replace(secret, "***") if len(secret) >= _SHORTEST else text
 
 
 class RecordingTransport:

@@ -232,7 +232,7 @@ def _stream(
         watch=_watch(settings) if settings.checks else None,
         outbox=Outbox(
             settings.wire,
-            settings.pacing,
+            settings.pacing.within(settings.max_buffer),
             meters=meters,
             max_replay=max_replay,
             budget=settings.budget,

@@ -23,6 +23,7 @@ from ._waiting import (
     JointFuture,
     UtteranceFuture,
     fresh,
+    turn_taken,
     wait_for_room,
 )
 from .audio import AudioFormat
@@ -214,9 +215,7 @@ class Split:
     def _obstacle(self, seconds: float) -> BufferFull | None:
         full = [stream.obstacle(seconds) for stream in self.streams]
         found = next((one for one in full if one is not None), None)
-        if found is None and self._feeding is not None:
-            return self.streams[0].full(seconds)
-        return found
+        return found or turn_taken(self._feeding)
 
     def finalize(self) -> JointFuture:
         """Queue a ``finalize`` for each."""

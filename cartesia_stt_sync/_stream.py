@@ -34,6 +34,7 @@ from ._waiting import (
     UtteranceFuture,
     buffer_full,
     fresh,
+    turn_taken,
     wait_for_room,
 )
 from .audio import Converter
@@ -335,14 +336,9 @@ class Stream:
         self.core.outbox.refuse_behind_close("feed")
         waiting, most = self.core.outbox.buffered, self._max_buffer
         # One piece longer than the whole buffer is taken when it is empty.
-        room = most is None or not waiting or waiting + seconds <= most + _SLACK
-        return None if room and self._feeding is None else self.full(seconds)
-
-    def full(self, seconds: float) -> BufferFull:
-        """What a feed of so much raises that cannot wait. Requires the lock."""
-        waiting = self.core.outbox.buffered
-        connected = self.core.connected_now
-        return buffer_full(waiting, self._max_buffer, seconds, connected)
+        if most is None or not waiting or waiting + seconds <= most + _SLACK:
+            return turn_taken(self._feeding)
+        return buffer_full(waiting, most, seconds, self.core.connected_now)
 
     def finalize(self) -> UtteranceFuture:
         """Queue a ``finalize``; see `Transcriber.finalize`."""

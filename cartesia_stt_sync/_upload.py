@@ -129,6 +129,10 @@ def open_recording(path: RecordingFile, *, raw: bool) -> Iterator[Upload]:
         begin = file.tell()
         size = file.seek(0, os.SEEK_END) - begin
         file.seek(begin)
+        if begin and size <= 0:
+            raise ConfigError(
+                "path: a recording, got a file that stands at its end; call its seek(0)"
+            )
         head = file.read(_HEAD)
         if isinstance(head, str):
             raise ConfigError("path: a file opened with 'rb', got one of text")
@@ -143,7 +147,7 @@ def _checked(file: object) -> Any:
             "path: a path or a binary file, got bytes; wrap a recording in io.BytesIO()"
         )
     if not callable(getattr(file, "read", None)):
-        raise ConfigError(f"path: a path or a binary file, got {file!r}")
+        raise ConfigError(f"path: a path or a binary file, got {type(file).__name__}")
     if getattr(file, "closed", False):
         raise ConfigError("path: an open file, got one that is closed")
     return file

@@ -1,6 +1,6 @@
 """Checks of arguments: each message names the argument, the rule and what came.
 
-Decides what a number, a count or a text is. Touches nothing else.
+Decides what a number, a length of time, a count or a text is. Touches nothing else.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import attrs
 
 from .errors import ConfigError
 
-__all__ = ["count", "field", "finite", "flag", "seconds", "text"]
+__all__ = ["count", "field", "finite", "flag", "patience", "seconds", "text"]
 
 
 def seconds(
@@ -44,6 +44,17 @@ def seconds(
     limit = f" and at most {most:g}" if most < math.inf else ""
     off = ", or None" if none else ""
     raise ConfigError(f"{name}: seconds, {least}{limit}{off}, got {value!r}")
+
+
+def patience(name: str, value: object) -> None:
+    """Check how long a call may wait: seconds, infinite ones too, or ``None``.
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if value is not None and not (number and value >= 0):  # type: ignore[operator]  # one
+        raise ConfigError(f"{name}: seconds, at least 0, or None, got {value!r}")
 
 
 def finite(value: object) -> float | None:

@@ -24,6 +24,7 @@ __all__ = [
     "buffer_full",
     "fresh",
     "iterate_all",
+    "turn_taken",
     "wait_for_room",
 ]
 
@@ -277,8 +278,27 @@ class EventIterator(Iterator[Event]):
         raise StopIteration
 
 
+def turn_taken(feeding: int | None) -> BufferFull | None:
+    """What a feed that cannot wait raises while another is under way.
+
+    Args:
+        feeding: The thread that it is under way on; ``None``: none is.
+
+    Raises:
+        WouldDeadlock: It is the caller's own, in an endpointer: it must not wait.
+    """
+    if feeding == threading.get_ident():
+        raise WouldDeadlock("feed() was called within feed(), by an endpointer")
+    if feeding is None:
+        return None
+    return BufferFull(
+        "another thread is in the middle of feed(): let one thread feed, or give it "
+        "time with timeout="
+    )
+
+
 def buffer_full(
-    waiting: float, most: float | None, seconds: float, connected: bool
+    waiting: float, most: float, seconds: float, connected: bool
 ) -> BufferFull:
     """What a feed that found no room in time raises; lengths are in seconds.
 

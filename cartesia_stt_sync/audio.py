@@ -97,6 +97,10 @@ def check_rate(argument: str, rate: object) -> int:
     return check.count(argument, rate, least=1_000, most=768_000)
 
 
+_MOST_CHANNELS = 64
+"""Of a source; an array with more has its axes the other way round."""
+
+
 @attrs.frozen(eq=False, repr=False)
 class AudioFormat(Value):
     """What audio is made of.
@@ -119,7 +123,7 @@ class AudioFormat(Value):
     def __attrs_post_init__(self) -> None:
         encoding_of(self.encoding, wire=False)
         check_rate("sample_rate", self.sample_rate)
-        check.count("channels", self.channels, least=1, most=64)
+        check.count("channels", self.channels, least=1, most=_MOST_CHANNELS)
 
     @property
     def frame_bytes(self) -> int:
@@ -287,10 +291,11 @@ class Converter:
                 "frame wait for their rest; feed bytes or arrays, not half of each"
             )
         channels = array.shape[1] if array.ndim == 2 else 1
-        if array.ndim not in (1, 2) or channels == 0:
+        if array.ndim not in (1, 2) or not 0 < channels <= _MOST_CHANNELS:
+            turned = "; transpose it" if channels > _MOST_CHANNELS else ""
             raise ConfigError(
                 "audio: an array of shape (frames,) or (frames, channels), "
-                f"got shape {array.shape}"
+                f"got shape {array.shape}{turned}"
             )
         if self._declared and channels != self.source.channels:
             raise ConfigError(

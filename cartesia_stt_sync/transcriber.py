@@ -74,7 +74,8 @@ class Transcriber(Face):
     Pacing, in seconds; ``None`` switches one off:
         chunk: Length of a message (0.1); ``None``: each as it was fed.
         catch_up: At most so much goes at once after a stall (0.5).
-        max_buffer: At most so much waits before `feed` blocks (10).
+        max_buffer: At most so much waits before `feed` blocks (10). Where it holds less
+            than two chunks, they are shorter.
         silence_after: A gap in the audio of this length is filled with silence
             while the service has speech to answer (0.3).
         silence_limit: At most so much silence a gap: it is billed (10).

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Protocol, TypeAlias
 
+from . import _validate as check
 from .audio import AudioFormat
 from .errors import ConfigError
 
@@ -110,6 +111,11 @@ class WavReader:
             self._file: Any = open(file, "rb")
             self.name = os.fspath(file)
         else:
+            if not callable(getattr(file, "read", None)):
+                raise ConfigError(
+                    "file: a path, or a binary file open for reading, got "
+                    f"{type(file).__name__}; wrap bytes in io.BytesIO()"
+                )
             self._file = file
             name = getattr(file, "name", None)
             self.name = name if isinstance(name, str) and name else "audio"
@@ -144,8 +150,15 @@ class WavReader:
         """Iterate over what has not been read yet, in whole frames.
 
         Args:
-            seconds: The length of a block; the last may be shorter.
+            seconds: The length of a block, at least a frame; the last may be shorter.
+
+        Raises:
+            ConfigError: ``seconds`` is no length of time.
         """
+        check.seconds("seconds", seconds)
+        return self._blocks(seconds)
+
+    def _blocks(self, seconds: float) -> Iterator[bytes]:
         frame = self.format.frame_bytes
         step = max(round(seconds * self.format.sample_rate), 1) * frame
         while True:

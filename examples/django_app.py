@@ -66,9 +66,12 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 def transcribe(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+    file = request.FILES.get("file")
+    if file is None:
+        return HttpResponse("no file: choose a WAV file\n", status=400)
     try:
-        wav = WavReader(request.FILES["file"])
-    except (ConfigError, KeyError) as exc:
+        wav = WavReader(file)
+    except ConfigError as exc:
         return HttpResponse(f"no WAV file: {exc}\n", status=400)
     return StreamingHttpResponse(text_of(wav), content_type="text/plain; charset=utf-8")
 

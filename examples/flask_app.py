@@ -62,7 +62,7 @@ def index() -> str:
 def transcribe() -> Response:
     # A copy, because Flask closes the upload before the response is through.
     upload = tempfile.TemporaryFile()
-    request.files["file"].save(upload)
+    request.files["file"].save(upload)  # without one Flask answers with 400
     upload.seek(0)
     try:
         wav = WavReader(upload)

@@ -365,6 +365,11 @@ class TestArrays:
         [
             (np.zeros((2, 2, 2)), "audio: an array of shape (frames,) or (frames, ch"),
             (np.zeros((2, 0)), "audio: an array of shape (frames,) or (frames, chann"),
+            (
+                np.zeros((1, 65), "f4"),
+                "audio: an array of shape (frames,) or (frames, channels), got shape "
+                "(1, 65); transpose it",
+            ),
             (np.zeros(2, "i8"), "audio: an array of float, int8, int16, int32 or uin"),
             (np.zeros(2, "?"), "audio: an array of float, int8, int16, int32 or uint"),
             (np.zeros(2, "c8"), "audio: an array of float, int8, int16, int32 or uin"),

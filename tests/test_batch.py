@@ -170,6 +170,13 @@ def failure(*handlers: Handler, path: Any = None, **options: Any) -> CartesiaSTT
     return caught.value
 
 
+def at_its_end() -> io.BytesIO:
+    """A recording that somebody has read already."""
+    file = io.BytesIO(a_wav())
+    file.read()
+    return file
+
+
 def everything(error: BaseException) -> str:
     """All that an error reporter would show: messages, frames and their locals."""
     shown = []
@@ -401,6 +408,12 @@ class TestAnswer:
             *answering(b"HTTP/1.0 200 X\r\n\r\n" + json.dumps(SAID).encode())
         ) as peer:
             assert send(peer).text == "Hello."
+
+    def test_a_key_that_was_said(self) -> None:
+        """The text is the service's, byte for byte, whatever the key is."""
+        said = json.dumps(SAID | {"text": f"The {KEY} news."}).encode()
+        with Peer(*answering(http(200, said))) as peer:
+            assert send(peer).text == f"The {KEY} news."
 
     @pytest.mark.parametrize(
         ("body", "what"),
@@ -865,9 +878,10 @@ class TestArguments:
         ("path", "message"),
         [
             (a_wav(), "got bytes; wrap a recording in io.BytesIO"),
-            (7, "a path or a binary file, got 7"),
+            (7, "a path or a binary file, got int"),
             (io.StringIO("text"), "opened with 'rb', got one of text"),
             (io.BytesIO(), "the file is empty"),
+            (at_its_end(), "stands at its end; call its seek(0)"),
             (Pipe(b""), "the file is empty"),
         ],
     )

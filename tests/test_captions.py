@@ -267,6 +267,14 @@ def test_durations() -> None:
     assert second.start == pytest.approx(5.0, abs=0.2)
 
 
+def test_only_finals() -> None:
+    """One that is not final counts as little alone as among others."""
+    told = Transcript(text="no", is_final=False, duration=9.0)
+    for came in (told, [told]):
+        assert to_captions(came) == ()
+        assert to_dict(came)["text"] == ""
+
+
 def test_some_without_times() -> None:
     """Text without times goes between its neighbours, or is given some at the ends."""
     deltas = [

@@ -1338,3 +1338,15 @@ class TestBudget:
         [found] = rig.core.findings.all
         assert found.code == "budget-spent"
         assert "0.5 s of audio that waited were not sent" in found.message
+
+    def test_closed_before(self) -> None:
+        """Who feeds a file and leaves is told, too, and once."""
+        rig = Rig(budget=0.5)
+        rig.feed(SECOND)
+        rig.close()
+        rig.run(2.0)
+        assert rig.kinds() == ["audio"] * 4 + ["close"]
+        rig.hear(final("half"), Done())
+        assert rig.core.drained
+        [found] = rig.core.findings.all
+        assert found.code == "budget-spent"

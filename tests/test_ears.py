@@ -13,6 +13,7 @@ from cartesia_stt_sync import (
     ConfigError,
     EnergyEndpointer,
     Transcriber,
+    WouldDeadlock,
 )
 from cartesia_stt_sync._ears import Ears, Levels
 from cartesia_stt_sync.audio import encode
@@ -160,6 +161,22 @@ class TestTranscriber:
         wire.answer_close()
         rig = Rig(wire, endpointer=Broken(1))
         with pytest.raises(ZeroDivisionError):
+            rig.t.feed(bytes(3200))
+        rig.t.close()
+        assert len(wire.audio) == 3200
+
+    def test_one_that_feeds(self) -> None:
+        """It would wait for itself for ever; nothing is lost for it."""
+        wire = FakeTransport()
+        wire.answer_close()
+
+        class Feeding(Counting):
+            def hear(self, samples: Any) -> list[int]:
+                rig.t.feed(bytes(3200))
+                return []
+
+        rig = Rig(wire, endpointer=Feeding(1))
+        with pytest.raises(WouldDeadlock, match="within feed"):
             rig.t.feed(bytes(3200))
         rig.t.close()
         assert len(wire.audio) == 3200

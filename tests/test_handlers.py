@@ -158,3 +158,13 @@ def test_slowest() -> None:
     made.add("final", take(2.0, fail=True))
     made.add("final", take(1.0))
     assert made.run("final", 1) == 2.0
+
+
+def test_async() -> None:
+    """One that nobody would await is refused, and not called for nothing."""
+
+    async def heard(event: object) -> None:
+        """Never run."""
+
+    with pytest.raises(ConfigError, match="handler for 'final': a plain function"):
+        handlers().add("final", heard)

@@ -277,6 +277,18 @@ class TestPace:
         wire.run(1.0)
         assert wire.box.lag(9.0) == 0.0
 
+    @pytest.mark.parametrize("piece", [0.02, 0.06, 0.1, 0.3])
+    @pytest.mark.parametrize("buffer", [0.01, 0.02, 0.05, 0.1, 0.15, 1.0])
+    def test_small_buffer(self, buffer: float, piece: float) -> None:
+        """It goes at pace however little may wait, and in whichever pieces it comes."""
+        wire = Wire(chunk=Pacing(chunk=0.1).within(buffer).chunk)
+        for _ in range(100):
+            while wire.box.buffered and wire.box.buffered + piece > buffer + 1e-9:
+                until = wire.poll().until
+                wire.now = wire.now if until is None else until
+            wire.feed(audio(piece))
+        assert wire.now == pytest.approx(100 * piece, abs=buffer + piece)
+
     @settings(deadline=None, max_examples=150)
     @given(
         chunk=st.sampled_from([None, 0.02, 0.1, 0.25]),

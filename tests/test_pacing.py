@@ -57,6 +57,13 @@ class TestPacing:
         with pytest.raises(ConfigError, match="at most 10, or None, got 100"):
             Pacing(chunk=100)
 
+    def test_within(self) -> None:
+        """A buffer holds two chunks; one without a limit, or of pieces, holds all."""
+        pacing = Pacing(chunk=0.1)
+        assert pacing.within(0.2) is pacing.within(None) is pacing
+        assert pacing.within(0.1) == Pacing(chunk=0.05)
+        assert Pacing(chunk=None).within(0.1) == Pacing(chunk=None)
+
 
 def after(schedule: Schedule, now: float, seconds: float) -> float | None:
     """When it is due after so much audio was sent now."""

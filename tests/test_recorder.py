@@ -206,6 +206,18 @@ class TestKey:
         assert text.count("***") >= 3
         assert KEY not in text
 
+    @pytest.mark.parametrize("key", ["local", "x", "e"])
+    def test_a_word(self, key: str, tmp_path: Path) -> None:
+        """That of a server of one's own may be said; the recording stays one."""
+        rig = Rig(record=tmp_path, api_key=key)
+        rig.wire.answer_close()
+        with rig.t:
+            rig.t.feed(b"")
+            rig.wire.push(final("The local news, extra."))
+            assert str(next(rig.t.finals())) == "The local news, extra."
+        received = [line for line in lines(tmp_path) if line["event"] == "received"]
+        assert "The local news, extra." in received[0]["text"]
+
 
 class TestFiles:
     """Files that players and readers take."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import sys
 import threading
 import warnings
@@ -12,6 +13,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
 from contextvars import ContextVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -271,6 +273,28 @@ class TestSending:
         rig.t.close()
         assert len(rig.wire.audio) == len(loud(0.9))
 
+    @pytest.mark.parametrize("timeout", [-1, "1", math.nan])
+    def test_no_length_of_time(self, timeout: Any) -> None:
+        """It is refused before anything is fed or closed."""
+        rig = Rig()
+        rig.wire.answer_close()
+        rig.t.open()
+        with pytest.raises(ConfigError, match="^timeout: seconds, at least 0, or None"):
+            rig.t.feed(CHUNK, timeout=timeout)
+        with pytest.raises(ConfigError, match="^timeout: seconds, at least 0, or None"):
+            rig.t.close(timeout=timeout)
+        rig.t.feed(CHUNK, timeout=math.inf)
+        rig.t.close()
+        assert rig.t.stats.sent_seconds == 0.1
+
+    def test_a_small_buffer(self) -> None:
+        """It holds two chunks; else a feed that waits and what it holds up would wait."""
+        rig = Rig(max_buffer=0.1)
+        rig.t.feed(loud(0.06))
+        rig.until_idle()
+        assert len(rig.wire.audio) == len(loud(0.05))
+        rig.t.abort()
+
     def test_buffer_full_while_it_reconnects(self) -> None:
         """A feed that finds no room then says that this is why."""
         rig = Rig(FakeTransport(), FakeTransport(), max_buffer=0.5)
@@ -303,7 +327,7 @@ class TestSending:
         first.start()
         assert began.wait(LIMIT)
         monkeypatch.undo()
-        with pytest.raises(BufferFull):
+        with pytest.raises(BufferFull, match="another thread is in the middle of feed"):
             rig.t.feed(CHUNK, timeout=0)
         second = threading.Thread(target=rig.t.feed, args=[CHUNK], name="second")
         second.start()

@@ -48,6 +48,16 @@ def test_seconds_with_limits() -> None:
             check.seconds("x", value, positive=True, most=10)
 
 
+def test_patience() -> None:
+    """How long a call waits: as long as you like, but no less than not at all."""
+    for good in (None, 0, 0.5, 10**30, math.inf):
+        check.patience("timeout", good)
+    for value in (-1, math.nan, "1", True):
+        message = f"timeout: seconds, at least 0, or None, got {value!r}"
+        with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+            check.patience("timeout", value)
+
+
 @pytest.mark.parametrize(
     ("value", "number"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import struct
 import threading
@@ -341,3 +342,18 @@ def test_file_in_the_middle() -> None:
     file = io.BytesIO(b"before" + plain())
     file.seek(6)
     assert b"".join(WavReader(file)) == SAMPLES
+
+
+@pytest.mark.parametrize("file", [b"RIFF", None, 5])
+def test_no_file(file: Any) -> None:
+    """Bytes are no file; the message says how they become one."""
+    with pytest.raises(ConfigError, match=r"file: a path, or a binary .*io\.BytesIO"):
+        WavReader(file)
+
+
+@pytest.mark.parametrize("seconds", [-1, math.nan, "1"])
+def test_blocks_of_no_length(seconds: Any) -> None:
+    """They are refused when they are asked for, and not at the first block."""
+    reader = WavReader(io.BytesIO(plain(bytes(8))))
+    with pytest.raises(ConfigError, match="seconds: seconds, at least 0, got"):
+        reader.blocks(seconds)

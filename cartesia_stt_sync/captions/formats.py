@@ -78,8 +78,8 @@ def to_dict(transcript: Transcript | Iterable[Transcript]) -> dict[str, Any]:
         ``text``, byte for byte; ``language``, ``duration`` (seconds) and ``words``,
         each ``None`` where not known. A word has ``word``, ``start`` and ``end``, in
         seconds. Where channels are transcribed apart, each word has its ``channel``,
-        from 0, and there is ``lines``: for each line of the text, that is for each
-        change of the channel, a ``channel`` and its ``text``.
+        from 0, and where deltas came there is ``lines``: for each line of the text,
+        that is for each change of the channel, a ``channel`` and its ``text``.
 
     Raises:
         ConfigError: Neither came.

@@ -54,13 +54,13 @@ class _Span(NamedTuple):
 
 
 def finals(transcript: object) -> tuple[Transcript, ...]:
-    """The final transcripts that came, or the one that did.
+    """The final transcripts of those that came, or of the one that did.
 
     Raises:
         ConfigError: Neither came.
     """
     if isinstance(transcript, Transcript):
-        return (transcript,)
+        transcript = (transcript,)
     found = tuple(transcript) if isinstance(transcript, Iterable) else (transcript,)
     for item in found:
         if not isinstance(item, Transcript):

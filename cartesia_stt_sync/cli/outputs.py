@@ -323,7 +323,12 @@ def _open_file(path: Path) -> Iterator[TextIO]:
     draft = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
         # Half a surrogate pair, which no file can hold, shall not cost the rest.
-        with open(draft, "x", encoding="utf-8", errors="replace") as stream:
+        try:
+            stream = open(draft, "x", encoding="utf-8", errors="replace")
+        except OSError as exc:
+            exc.filename = str(path)  # which is what its user knows of
+            raise
+        with stream:
             yield stream
         os.replace(draft, place)
     finally:

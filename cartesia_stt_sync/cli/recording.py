@@ -185,9 +185,11 @@ def _shown(line: dict[str, Any]) -> str:
 
 
 def _value(value: object) -> str:
-    if isinstance(value, dict):
-        return f"{value.get('type')}: {value.get('message')}"
-    return str(value)
+    if not isinstance(value, dict):
+        return str(value)
+    if value.keys() == {"type", "message"}:  # an error's
+        return f"{value['type']}: {value['message']}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def find(place: str) -> tuple[Path, int]:

@@ -275,7 +275,9 @@ class LocalServer:
                 if exc.errno == errno.EADDRINUSE
                 else ""
             )
-            reason = os.strerror(exc.errno) if exc.errno else str(exc)
+            # Those of a name that is not known have numbers of their own, below 0.
+            number = exc.errno or 0
+            reason = os.strerror(number) if number > 0 else exc.strerror or str(exc)
             raise OSError(
                 exc.errno, f"cannot listen on {where}: {reason}{hint}"
             ) from exc

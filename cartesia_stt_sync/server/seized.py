@@ -33,6 +33,7 @@ class Seized(asyncio.Protocol):
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._before = cast(asyncio.Protocol, transport.get_protocol())
+        self._lost = False  # whether the connection is over
         self._left = asyncio.Event()  # the client has
         self._room = asyncio.Event()  # all that was written is on its way
         if not transport.get_write_buffer_size():
@@ -63,7 +64,8 @@ class Seized(asyncio.Protocol):
 
     def drop(self) -> None:
         """End the connection now, if it has not ended."""
-        self._transport.abort()
+        if not self._lost:  # else asyncio may have taken it apart, and would raise
+            self._transport.abort()
 
     async def _within(self, event: asyncio.Event) -> None:
         try:
@@ -107,6 +109,7 @@ class Seized(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """There is no connection any more."""
+        self._lost = True
         self._left.set()
         self._room.set()
         self._before.connection_lost(exc)

@@ -109,6 +109,18 @@ def test_folder(
 
 
 @pytest.mark.usefixtures("account")
+def test_a_place_that_is_none(
+    record: Record, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The error names what was typed, and no draft beside it."""
+    place = tmp_path / "none" / "x.txt"
+    assert main(["transcribe", "-q", "-o", str(place), str(record())]) == 5
+    err = capsys.readouterr().err
+    assert f"{place}: No such file" in err
+    assert ".part" not in err
+
+
+@pytest.mark.usefixtures("account")
 def test_new_folder(record: Record, tmp_path: Path) -> None:
     """A folder that is not there is made, where the name can be only a folder's."""
     place = tmp_path / "new" / "er"

@@ -99,6 +99,16 @@ def test_show_sends_nothing(
     assert "now:" not in capsys.readouterr().out
 
 
+def test_show_a_config(
+    server: LocalServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What has changed is there to be read, as an error is."""
+    with Transcriber(base_url=server.base_url, api_key=KEY, record=tmp_path) as t:
+        t.config(keyterms=["Elinor"])
+    main(["replay", "--show", str(tmp_path)])
+    assert 'config: changes {"keyterms": ["Elinor"]}' in capsys.readouterr().out
+
+
 def test_local(
     server: LocalServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

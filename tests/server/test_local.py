@@ -92,6 +92,9 @@ def test_a_host_that_is_not_here() -> None:
     """Whatever keeps it from listening is an OSError with the address in it."""
     with pytest.raises(OSError, match="cannot listen on 192.0.2.1:0"):
         LocalServer(script=SCRIPT, host="192.0.2.1").start()
+    with pytest.raises(OSError, match="cannot listen on nope.invalid:0") as caught:
+        LocalServer(script=SCRIPT, host="nope.invalid").start()
+    assert "Unknown error" not in str(caught.value)
     with pytest.raises(OSError, match="cannot listen on"):
         LocalServer(script=SCRIPT, host="no such host").start()
 
