@@ -288,7 +288,7 @@ class TestSending:
         assert rig.t.stats.sent_seconds == 0.1
 
     def test_a_small_buffer(self) -> None:
-        """It holds two chunks; else a feed that waits and what it holds up would wait."""
+        """It holds two chunks; else a feed and what it holds up wait for each other."""
         rig = Rig(max_buffer=0.1)
         rig.t.feed(loud(0.06))
         rig.until_idle()
