@@ -129,21 +129,34 @@ def hour(seconds: int = 3600, losses: int = 5) -> Hour:
     words = seconds * RATE // LENGTH
     audio = spoken(1, words)
     start, size = rig.now, round(PIECE * RATE) * 2
+
+    def play(until: float) -> None:
+        """Send at each moment that the core names, a little late as sleepers are."""
+        while True:
+            step = core.step(rig.now)
+            if isinstance(step, Send):
+                if step.kind is Kind.AUDIO:
+                    said_by = start + core.outbox.source_bytes / 2 / RATE
+                    result.late[-1].append(rig.now - said_by)
+                wire.take(step)
+            elif step is not None and step.until is not None and step.until < until:
+                rig.now = max(rig.now, step.until + die.uniform(0, 0.0005))
+            else:
+                return
+
     # In the middle of utterances.
     lost_at = [round(words * (n + 0.5) / losses) + 5 for n in range(losses)]
     for at in range(0, len(audio), size):
         # A microphone's pieces come when they have been spoken, give or take.
         spoken_by = start + (at + size) / 2 / RATE
-        rig.now = max(rig.now, spoken_by + die.uniform(0, 0.005))
+        fed_at = max(rig.now, spoken_by + die.uniform(0, 0.005))
+        play(fed_at)
+        rig.now = fed_at
         if at // 2 % (LENGTH * UTTERANCE) == 0 and at:
             rig.finalize()
         rig.feed(audio[at : at + size])
         word = at // 2 // LENGTH
-        while isinstance(step := core.step(rig.now), Send):
-            if step.kind is Kind.AUDIO:
-                said_by = start + core.outbox.source_bytes / 2 / RATE
-                result.late[-1].append(rig.now - said_by)
-            wire.take(step)
+        play(rig.now)
         core.finalizes.answers.clear()
         if lost_at and word >= lost_at[0]:
             lost_at.pop(0)

@@ -253,9 +253,10 @@ def forget(self: Unanswered, sent: object) -> None:
     """A log of what is unanswered that is empty."""
 
 
-def early(self: Schedule, now: float, seconds: float) -> None:
+def early(self: Schedule, now: float, seconds: float) -> float:
     """A schedule that never waits."""
     self.due = now
+    return now
 
 
 def no_answer(self: Core, error: object) -> None:
