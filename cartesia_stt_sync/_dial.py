@@ -27,6 +27,7 @@ from ._proxy import find_proxy, tunnel
 from ._refusal import refusal
 from ._tls import Secured
 from ._version import __version__
+from .endpoints import without
 from .errors import ConnectError
 
 if TYPE_CHECKING:
@@ -339,4 +340,4 @@ class Dialer:
 
     def _clean(self, text: str) -> str:
         """Take the credential out of a text that came from outside."""
-        return text.replace(self._secret(), "***")
+        return without(self._secret(), text)

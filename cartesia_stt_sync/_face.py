@@ -93,7 +93,7 @@ class Face:
             ClosedError: The session has ended.
 
         Threads: any; blocks for ``open_timeout`` at most. ``with`` and the first
-        `feed` call it.
+        `feed`, ``finalize`` or ``config`` call it.
         """
         self._stream.open()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any
 
 from ._clock import Clock
@@ -19,6 +20,15 @@ __all__ = ["Handlers"]
 _log = logging.getLogger("cartesia_stt_sync")
 
 Handler = Callable[[Any], object]
+
+
+def _is_async(handler: Any) -> bool:
+    """Whether a call only makes what has to be awaited."""
+    while isinstance(handler, partial):
+        handler = handler.func
+    ways = handler, vars(type(handler)).get("__call__")  # an object's own, too
+    is_async = inspect.iscoroutinefunction, inspect.isasyncgenfunction
+    return any(test(way) for test in is_async for way in ways)
 
 
 class Handlers:
@@ -51,7 +61,7 @@ class Handlers:
                 f"handler for {kind!r}: something that can be called with one "
                 f"argument, got {handler!r}"
             )
-        if inspect.iscoroutinefunction(handler):
+        if _is_async(handler):
             raise ConfigError(
                 f"handler for {kind!r}: a plain function, got one that is async, which "
                 "nobody would await"

@@ -5,12 +5,15 @@ Decides names and order. Calls nobody.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import attrs
 
 from .errors import ServerError
 from .events import ErrorEvent, Event, Transcript
 
-__all__ = ["Call", "calls_for", "server_error"]
+__all__ = ["Call", "calls_for", "cleaned", "server_error"]
 
 Call = tuple[str, object]
 """A handler's type and its argument."""
@@ -40,6 +43,21 @@ def calls_for(event: Event, shorthand: Iterable[Call] = ()) -> list[Call]:
         return [(event.type, event), (kind, event), ("event", event)]
     calls: list[Call] = [] if event.type in _NOT_THE_WIRES else [(event.type, event)]
     return [*calls, *shorthand, ("event", event)]
+
+
+def cleaned(event: Event, clean: Callable[[str], str]) -> Event:
+    """An event with all its texts passed through something."""
+    changed: dict[str, Any] = {}
+    for field in attrs.fields(type(event)):
+        value = getattr(event, field.name)
+        if isinstance(value, str):
+            changed[field.name] = clean(value)
+        elif isinstance(value, Mapping):
+            changed[field.name] = {
+                name: clean(each) if isinstance(each, str) else each
+                for name, each in value.items()
+            }
+    return attrs.evolve(event, **changed)
 
 
 def server_error(event: ErrorEvent) -> ServerError:

@@ -297,8 +297,11 @@ class Outbox:
         # Audio, ten times a second and stream: one function, with few calls.
         schedule = self._schedule
         due, ahead = schedule.due, schedule.ahead
-        at = (now if due is None else due) - (early if early > ahead else ahead)
         size = run.next_piece() if self._chunk is None else self._chunk
+        sooner = early if early > ahead else ahead
+        if sooner * self._rate > size:
+            sooner = size / self._rate  # else several went that are not due
+        at = (now if due is None else due) - sooner
         whole = run.size >= size
         if not whole:
             if run.command is None:
@@ -321,7 +324,9 @@ class Outbox:
         self._session_bytes += size
         self.wire_bytes += size
         seconds = size / self._rate
-        self._moment = due if self._awaited else None
+        # Not of what goes early because somebody feeds just then.
+        waited = self._awaited and due is not None and now >= due - ahead
+        self._moment = due if waited else None
         due = schedule.advance(now, seconds)
         self.filler.audio_sent(now, seconds)
         if voiced:
@@ -351,6 +356,7 @@ class Outbox:
             messages.insert(0, (b"", False, config))
         self._queue.put_back(messages)
         self._finalizes.clear()
+        self._awaited, self._moment = False, None
         self._session_bytes, self._answered_until = 0, 0.0
         self.buffered_bytes += size
         self.source_bytes -= size

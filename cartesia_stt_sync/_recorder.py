@@ -28,6 +28,7 @@ from ._handlers import Handlers
 from ._transport import ServerClosed, Taken, Transport
 from ._version import __version__
 from .audio import AudioFormat
+from .endpoints import without
 from .errors import CartesiaSTTError, ConfigError
 from .events import Closed
 
@@ -39,9 +40,6 @@ _numbers = itertools.count(1)
 
 _UNKNOWN = 0xFFFFFFFF
 """The size of what is not at its end yet, as streamed WAV files have it."""
-
-_SHORTEST = 6
-"""Characters of a key from which on it is taken out of what is written."""
 
 _TAGS = {
     "pcm_s16le": 1,
@@ -228,12 +226,12 @@ class Recorder:
         if value is None or isinstance(value, (int, float)):
             return value
         if isinstance(value, Mapping):
-            return {str(name): self._without_key(each) for name, each in value.items()}
+            clean = self._without_key
+            return {str(clean(name)): clean(each) for name, each in value.items()}
         if isinstance(value, (list, tuple)):
             return [self._without_key(each) for each in value]
-        text, secret = str(value), self._secret()
-        # A shorter one is a local server's, and perhaps a word that somebody says.
-        return text.replace(secret, "***") if len(secret) >= _SHORTEST else text
+        text = str.__str__(value) if isinstance(value, str) else str(value)
+        return without(self._secret(), text)
 
 
 class RecordingTransport:

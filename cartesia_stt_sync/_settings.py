@@ -257,6 +257,7 @@ def _stream(
         max_buffer=settings.max_buffer,
         clock=clock,
         gate=gate,
+        clean=settings.account.credential.taken_out_of,
     )
     recorder = settings.make_recorder(clock)
     if recorder is not None:

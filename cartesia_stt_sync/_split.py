@@ -23,6 +23,7 @@ from ._waiting import (
     JointFuture,
     UtteranceFuture,
     fresh,
+    refuse_feeding_within,
     turn_taken,
     wait_for_room,
 )
@@ -178,13 +179,15 @@ class Split:
         seconds = self._splitter.seconds(audio)
         if self.streams[0].core.session.state is State.NEW:
             self.open()
-        me = threading.get_ident()
+        me, mine = threading.get_ident(), False
         try:
             with self._reasons():
                 with self.lock:
+                    refuse_feeding_within(self._feeding)
                     waited = wait_for_room(
                         self, lambda: self._obstacle(seconds), timeout
                     )
+                    mine = True  # noted first, for who is interrupted here
                     self._feeding = me
                 parts = self._splitter.split(audio)
                 failure: BaseException | None = None
@@ -198,7 +201,7 @@ class Split:
                     raise failure
         finally:
             with self.lock:
-                if self._feeding == me:
+                if mine and self._feeding == me:
                     self._feeding = None
                     self.changed.notify_all()
 

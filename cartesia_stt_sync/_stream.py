@@ -24,7 +24,7 @@ from ._core import Core
 from ._ears import Ears, Heard
 from ._gate import Driver, Gate
 from ._handlers import Handlers
-from ._news import Call
+from ._news import Call, cleaned
 from ._outbox import Wait
 from ._queue import Send
 from ._session import Ours, State
@@ -34,11 +34,13 @@ from ._waiting import (
     UtteranceFuture,
     buffer_full,
     fresh,
+    refuse_feeding_within,
     turn_taken,
     wait_for_room,
 )
 from .audio import Converter
 from .errors import BufferFull, CartesiaSTTError, ClosedError, DrainTimeout
+from .events import ErrorEvent, Malformed
 from .wire import parse
 
 __all__ = ["Stream"]
@@ -68,6 +70,7 @@ class Stream:
         max_buffer: Seconds of audio that may wait; ``None``: no limit.
         clock: The time.
         gate: Whose lock it lives behind; ``None``: one of its own.
+        clean: Takes the credential out of what the server says of an error.
 
     Attributes:
         lock, changed: The gate's.
@@ -78,7 +81,8 @@ class Stream:
     """
 
     __slots__ = (
-        *("_converter", "_driver", "_ears", "_feeding", "_gate", "_iterators"),
+        *("_clean", "_converter", "_driver", "_ears", "_feeding", "_gate"),
+        *("_iterators",),
         *("_max_buffer", "_pid", "_started", "changed", "clock", "core", "journal"),
         *("lock", "muted", "now"),
     )
@@ -92,7 +96,9 @@ class Stream:
         max_buffer: float | None,
         clock: Clock,
         gate: Gate | None = None,
+        clean: Callable[[str], str] = str,
     ) -> None:
+        self._clean = clean
         self._converter = converter
         self._ears = ears
         self._max_buffer = max_buffer
@@ -270,12 +276,14 @@ class Stream:
         seconds, pieces = self._converter.pieces(audio)
         if self.core.session.state is State.NEW:
             self.open()
-        me = threading.get_ident()
+        me, mine = threading.get_ident(), False
         try:
             with self.lock:
+                refuse_feeding_within(self._feeding)
                 if self.obstacle(seconds) is not None:
                     wait_for_room(self, lambda: self.obstacle(seconds), timeout)
                     waited = True
+                mine = True  # noted first, for who is interrupted here
                 self._feeding = me
                 muted = self.muted
             self.journal("feed", seconds=seconds, muted=muted)
@@ -311,7 +319,7 @@ class Stream:
                 raise failure
         finally:
             with self.lock:
-                if self._feeding == me:
+                if mine and self._feeding == me:
                     self._feeding = None
                     if self._gate.waiting:
                         self.changed.notify_all()  # for others who feed
@@ -449,12 +457,15 @@ class Stream:
         """
         core = self.core
         if isinstance(message, ServerClosed):
+            reason = self._clean(message.reason)
             with self.lock:
-                calls = core.server_closed(message.code, message.reason, self.now())
+                calls = core.server_closed(message.code, reason, self.now())
                 self.wake()
             return calls
         # Parsed before the lock is taken: nobody shall wait for that.
         event, size, filler = parse(message), len(message), core.outbox.filler
+        if isinstance(event, (ErrorEvent, Malformed)):
+            event = cleaned(event, self._clean)
         with self.lock:
             owed = filler.unanswered
             calls = core.take_in(event, self.now(), size, message)

@@ -52,8 +52,8 @@ def patience(name: str, value: object) -> None:
     Raises:
         ConfigError: It is neither.
     """
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if value is not None and not (number and value >= 0):  # type: ignore[operator]  # one
+    span = math.inf if value in (None, math.inf) else finite(value)
+    if span is None or span < 0:
         raise ConfigError(f"{name}: seconds, at least 0, or None, got {value!r}")
 
 

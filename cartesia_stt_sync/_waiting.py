@@ -24,6 +24,7 @@ __all__ = [
     "buffer_full",
     "fresh",
     "iterate_all",
+    "refuse_feeding_within",
     "turn_taken",
     "wait_for_room",
 ]
@@ -278,22 +279,23 @@ class EventIterator(Iterator[Event]):
         raise StopIteration
 
 
-def turn_taken(feeding: int | None) -> BufferFull | None:
-    """What a feed that cannot wait raises while another is under way.
+def refuse_feeding_within(feeding: int | None) -> None:
+    """Say why a feed must not wait for itself, as it would in an endpointer.
 
     Args:
-        feeding: The thread that it is under way on; ``None``: none is.
-
-    Raises:
-        WouldDeadlock: It is the caller's own, in an endpointer: it must not wait.
+        feeding: The thread that one is under way on; ``None``: none is.
     """
     if feeding == threading.get_ident():
         raise WouldDeadlock("feed() was called within feed(), by an endpointer")
+
+
+def turn_taken(feeding: int | None) -> BufferFull | None:
+    """What a feed raises that may not wait as long as another is under way."""
     if feeding is None:
         return None
     return BufferFull(
-        "another thread is in the middle of feed(): let one thread feed, or give it "
-        "time with timeout="
+        "another thread was in the middle of feed() all the time: let one thread feed, "
+        "or wait longer"
     )
 
 

@@ -274,6 +274,7 @@ class _Request:
         if isinstance(event, Transcript):
             # As it came: a key may be a word that was said, on a server of one's own.
             return attrs.evolve(event, request_id=request_id)
+        request_id = request_id and self._clean(request_id)
         if isinstance(event, ErrorEvent):
             # It may have the credential in its title or its link, too.
             title, code, url = event.title, event.error_code, event.doc_url
@@ -282,10 +283,10 @@ class _Request:
                 status_code=event.status_code,
                 title=title and self._clean(title),
                 error_code=code and self._clean(code),
-                request_id=request_id and self._clean(request_id),
+                request_id=request_id,
                 doc_url=url and self._clean(url),
             )
-        what = f"the type {event.type[:40]!r}"
+        what = f"the type {self._clean(event.type)[:40]!r}"
         if isinstance(event, Malformed):
             what = event.reason
         return ProtocolError(
@@ -297,4 +298,4 @@ class _Request:
 
     def _clean(self, text: str) -> str:
         """Take the credential out of a text that came from outside."""
-        return text.replace(self.account.credential.reveal(), "***")
+        return self.account.credential.taken_out_of(text)

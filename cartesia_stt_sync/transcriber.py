@@ -233,7 +233,8 @@ class Transcriber(Face):
             CartesiaSTTError: What the session ended with.
 
         Threads: any. Waiting for the future in a callback of this transcriber
-        raises `WouldDeadlock`. Its own ``add_done_callback`` runs on the receiver's
+        raises `WouldDeadlock`; `concurrent.futures.wait` there waits in vain, until
+        its own timeout. Its own ``add_done_callback`` runs on the receiver's
         thread when the answer comes, and on whichever thread ended the session
         when it does not.
         """

@@ -55,9 +55,11 @@ class TurnTranscriber(Face):
     Callbacks; each gets one argument and runs on the receiver's thread, one at a
     time, in order; see `on`:
         on_turn: Each `Turn` that is over.
-        on_update: The `Turn` that goes on, whenever its text grows.
+        on_update: The `Turn` that goes on: when it begins, without text yet, and
+            whenever its text grows.
         on_eager_end: The `Turn` that is perhaps over: prepare the answer.
-        on_resume: The `Turn` that was not over after all: throw it away.
+        on_resume: The `Turn` that was not over after all: throw it away. So does a
+            ``reconnect``, behind which the turn is heard once more.
         on_event: Every event.
         on_error: The session's error, and whatever a callback raises.
 

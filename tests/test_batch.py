@@ -427,6 +427,11 @@ class TestAnswer:
             (b'{"type": "transcript", "text": 5}', "a transcript without text"),
             (b'{"type": "done"}', "the type 'done'"),
             (b'{"type": "%s"}' % KEY.encode(), "the type '\\*\\*\\*'"),
+            (
+                b'{"type": "%s%s", "request_id": "%s"}'
+                % (b"x" * 30, KEY.encode(), KEY.encode()),
+                r"the type 'x{30}\*\*\*'",
+            ),
         ],
     )
     def test_no_transcript(self, body: bytes, what: str) -> None:

@@ -125,6 +125,15 @@ class TestArrays:
         assert "32768" in found.advice
         assert listener.hear_array(clip) == []
 
+    @pytest.mark.parametrize("scale", [32768, 300])
+    @pytest.mark.parametrize("encoding", ["pcm_f32le", "pcm_f16le"])
+    def test_scaled_as_integers_in_bytes(self, encoding: str, scale: int) -> None:
+        """Their bits are smooth as integers, too; they are not what was declared so."""
+        clip = speech(CLIP, RATE) * np.float32(scale)
+        kind = "<f4" if encoding == "pcm_f32le" else "<f2"
+        found = listen(AudioFormat(encoding, RATE), clip.astype(kind).tobytes())
+        assert [finding.code for _, finding in found] == ["float-scale"]
+
     @pytest.mark.parametrize("dtype", ["float32", "float64", "int16", "int32"])
     def test_correct(self, dtype: str) -> None:
         """Arrays of every kind are heard as what they are."""

@@ -181,6 +181,23 @@ class TestTranscriber:
         rig.t.close()
         assert len(wire.audio) == 3200
 
+    def test_one_that_feeds_and_does_not_mind(self) -> None:
+        """It is refused at each piece: its own feed has its turn until it is over."""
+        caught: list[Exception] = []
+
+        class Feeding(Counting):
+            def hear(self, samples: Any) -> list[int]:
+                with pytest.raises(WouldDeadlock) as refused:
+                    rig.t.feed(bytes(3200))
+                caught.append(refused.value)
+                return []
+
+        rig = Rig(FakeTransport(), endpointer=Feeding(1))
+        rig.t.feed(bytes(32000 * 3))
+        assert len(caught) == 3
+        assert rig.t.stats.fed_seconds == 3.0
+        rig.t.abort()
+
     def test_one_that_raises_in_a_long_piece(self) -> None:
         """What stands behind it in the same piece is fed as well, unheard."""
 

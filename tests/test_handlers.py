@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -166,5 +168,25 @@ def test_async() -> None:
     async def heard(event: object) -> None:
         """Never run."""
 
-    with pytest.raises(ConfigError, match="handler for 'final': a plain function"):
-        handlers().add("final", heard)
+    class Hearer:
+        async def __call__(self, event: object) -> None:
+            """Never run."""
+
+        async def hear(self, event: object) -> None:
+            """Never run."""
+
+        async def each(self, event: object) -> AsyncIterator[object]:
+            yield event
+
+    hearer = Hearer()
+    for one in (
+        heard,
+        hearer,
+        hearer.hear,
+        hearer.each,
+        partial(heard),
+        partial(hearer),
+    ):
+        with pytest.raises(ConfigError, match="handler for 'final': a plain function"):
+            handlers().add("final", one)
+    handlers().add("final", Hearer)  # makes one, and that is no coroutine

@@ -426,6 +426,28 @@ class TestAhead:
             wire.run((n + 0.5) * CHUNK)
         assert late(wire.sent)[40:] == pytest.approx([0.0] * 20, abs=0.01)
 
+    def test_an_early_push(self) -> None:
+        """What goes sooner because somebody feeds just then says nothing of timers."""
+        wire = Wire()
+        wire.overslept = 0.0004
+        wire.feed(audio(10.0))
+        wire.run(8.0)
+        ahead = wire.box._schedule.ahead
+        assert ahead == pytest.approx(0.0004, abs=1e-5)
+        step = wire.box.poll(8.125 - 0.01, early=0.02)
+        assert isinstance(step, Send)
+        wire.box.sent(8.125 - 0.01)
+        assert wire.box._schedule.ahead == ahead
+
+    @pytest.mark.parametrize("chunk", [0.0005, 0.005, 0.01, 0.02])
+    def test_one_at_a_time(self, chunk: float) -> None:
+        """However early one may go, the next one is not due."""
+        wire = Wire(chunk=chunk, catch_up=0.0)
+        wire.feed(audio(1.0))
+        for _ in range(2):
+            assert isinstance(wire.box.poll(0.0, early=0.02), Send)
+        assert isinstance(wire.box.poll(0.0, early=0.02), Wait)
+
     def test_a_remainder(self) -> None:
         """It has waited for more, and not for its moment."""
         wire = Wire()

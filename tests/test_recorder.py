@@ -9,6 +9,7 @@ import stat
 import struct
 import threading
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,23 @@ class TestKey:
         text = path.read_text()
         assert text.count("***") >= 3
         assert KEY not in text
+
+    def test_texts_of_all_kinds(self, tmp_path: Path) -> None:
+        """It is taken out of names, too; and a text of another type stays one."""
+
+        class Spoken(str, Enum):
+            EN = "en"
+
+        made = recorder(tmp_path)
+        made.begin()
+        made.note("x", a={KEY: [KEY, 1, None]}, b=Spoken.EN, c=ValueError(KEY))
+        made.end()
+        line = lines(tmp_path)[-1]
+        assert (line["a"], line["b"], line["c"]) == (
+            {"***": ["***", 1, None]},
+            "en",
+            "***",
+        )
 
     @pytest.mark.parametrize("key", ["local", "x", "e"])
     def test_a_word(self, key: str, tmp_path: Path) -> None:

@@ -327,7 +327,9 @@ class TestSending:
         first.start()
         assert began.wait(LIMIT)
         monkeypatch.undo()
-        with pytest.raises(BufferFull, match="another thread is in the middle of feed"):
+        with pytest.raises(
+            BufferFull, match="another thread was in the middle of feed"
+        ):
             rig.t.feed(CHUNK, timeout=0)
         second = threading.Thread(target=rig.t.feed, args=[CHUNK], name="second")
         second.start()
@@ -1427,3 +1429,37 @@ class TestReconnecting:
             list(rig.t.finals())
         with pytest.raises(ConnectionLost):
             rig.t.close()
+
+
+class TestKey:
+    """The key is in no error, also where the server sends it back."""
+
+    KEY = "sk_car_0123456789abcdef"
+
+    def test_in_an_error_event(self) -> None:
+        """Whoever is told of it: handlers, callers, and the raw event."""
+        rig = Rig(api_key=self.KEY, reconnect=None)
+        told: list[object] = []
+        for kind in ("event", "error", "close"):
+            rig.t.on(kind, told.append)
+        rig.t.open()
+        said = f"bad {self.KEY}"
+        more = {"hint": said, "n": 1}
+        rig.wire.push(ErrorEvent(message=said, title=said, doc_url=said, extra=more))
+        with pytest.raises(ServerError) as caught:
+            list(rig.t.finals())
+        rig.t.abort()
+        assert caught.value.title == "bad ***"
+        assert self.KEY not in repr([caught.value, caught.value.__dict__, told])
+
+    def test_in_the_reason_of_a_close_frame(self) -> None:
+        """It is in the error, and told with the end."""
+        rig = Rig(api_key=self.KEY, reconnect=None)
+        told: list[object] = []
+        rig.t.on("close", told.append)
+        rig.t.open()
+        rig.wire.push(ServerClosed(1008, f"bad {self.KEY}"))
+        with pytest.raises(ConnectionLost, match=r"bad \*\*\*"):
+            list(rig.t.finals())
+        rig.t.abort()
+        assert self.KEY not in repr(told)

@@ -429,6 +429,7 @@ class TestConstructor:
             ("turn_end_threshold", "low"),
             ("turn_end_timeout_ms", 639),
             ("turn_end_timeout_ms", 12000),
+            ("turn_end_timeout_ms", 5600.5),
         ],
     )
     def test_ranges(self, name: str, bad: object) -> None:

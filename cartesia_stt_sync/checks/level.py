@@ -104,8 +104,8 @@ _24_IN_32, _16_IN_32 = 2.0**-8, 2.0**-16
 _CLIPPED, _CLIPPED_SECONDS = 0.01, 2.0
 """The share of samples at full scale that is too much, and of how much sound."""
 
-_INTEGERS = 2.0**31
-"""The loudest that floats are which are scaled as integers."""
+AS_INTEGERS, INTEGERS, SMOOTH_INTEGERS = 4.0, 2.0**31, 0.3
+"""Between such peaks floats are scaled as integers, if they are as smooth as that."""
 
 _SHIFTED, _PIECE = 0.03, 0.04
 """A mean beyond which the zero is not at zero, and the seconds it is taken of.
@@ -163,9 +163,10 @@ class Level:
         peak = max(-low, high) if low == low else low  # NaN comes out of both
         self._peak = max(self._peak, peak)
         found = []
-        if 4.0 < peak <= _INTEGERS:
+        if AS_INTEGERS < peak <= INTEGERS:
             smooth = roughness(samples[:, 0] / np.float32(peak))
-            found += [beyond_one(peak)] if smooth is not None and smooth < 0.3 else []
+            scaled = smooth is not None and smooth < SMOOTH_INTEGERS
+            found += [beyond_one(peak)] if scaled else []
         if self._constant and self._seconds >= _DEAD:
             found.append(all_zero(self._seconds))
         if 0 < self._peak <= self._faint and self._seconds >= _LISTENED:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..audio import AudioFormat, decode
 from .declaration import SMOOTH, Declaration, diagnose, read_as, roughness
 from .finding import PAGE, Finding
-from .level import sounds
+from .level import AS_INTEGERS, INTEGERS, SMOOTH_INTEGERS, sounds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -231,9 +231,16 @@ class Misread:
             return True
         if best.encoding == audio.encoding and not best.swapped and best.channels == 2:
             return False  # found by how they alternate, not by how smooth they are
+        floats = audio.encoding.startswith("pcm_f")
+        peak = float(abs(samples).max()) if floats else 0.0
+        scaled = AS_INTEGERS < peak <= INTEGERS
+        if scaled:  # perhaps: then they are sound all the same
+            samples = samples / samples.dtype.type(peak)
         apart = [roughness(samples[:, n]) for n in range(audio.channels)]
         known = [rough for rough in apart if rough is not None]
-        if known and audio.encoding.startswith("pcm_f"):
+        if scaled:
+            known = [rough for rough in known if rough < SMOOTH_INTEGERS]
+        if known and floats:
             return True  # other bytes are floats of all sizes, and no numbers at all
         return bool(known) and best.roughness >= _CLEARLY * max(known)
 

@@ -308,6 +308,16 @@ def open_output(
 
 
 @contextmanager
+def _called(path: Path) -> Iterator[None]:
+    """Have errors name a file as its user does, who knows of no draft."""
+    try:
+        yield
+    except OSError as exc:
+        exc.filename, exc.filename2 = str(path), None
+        raise
+
+
+@contextmanager
 def _open_file(path: Path) -> Iterator[TextIO]:
     """Open a file for writing.
 
@@ -323,13 +333,11 @@ def _open_file(path: Path) -> Iterator[TextIO]:
     draft = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
         # Half a surrogate pair, which no file can hold, shall not cost the rest.
-        try:
+        with _called(path):
             stream = open(draft, "x", encoding="utf-8", errors="replace")
-        except OSError as exc:
-            exc.filename = str(path)  # which is what its user knows of
-            raise
         with stream:
             yield stream
-        os.replace(draft, place)
+        with _called(path):
+            os.replace(draft, place)
     finally:
         draft.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ from .account import (
     find_base_url,
     find_credential,
     is_loopback,
+    without,
 )
 from .known import BATCH, MANUAL, TURNS, Endpoint, Form
 from .parameters import (
@@ -49,4 +50,5 @@ __all__ = [
     "is_loopback",
     "manual_query",
     "turns_query",
+    "without",
 ]

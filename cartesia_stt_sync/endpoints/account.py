@@ -29,10 +29,21 @@ __all__ = [
     "find_base_url",
     "find_credential",
     "is_loopback",
+    "without",
 ]
 
 BASE_URL = "wss://api.cartesia.ai"
 VERSION = "2026-03-01"
+
+
+_SHORTEST = 6
+"""Characters of a credential, at least; a shorter one is for a server of one's own, and
+perhaps a word."""
+
+
+def without(secret: str, text: str) -> str:
+    """Take a credential out of a text that came from outside."""
+    return text.replace(secret, "***") if len(secret) >= _SHORTEST else text
 
 
 class Secret:
@@ -51,6 +62,10 @@ class Secret:
     def reveal(self) -> str:
         """The credential itself: for the header of the handshake, nowhere else."""
         return self._reveal()
+
+    def taken_out_of(self, text: str) -> str:
+        """A text from outside without the credential; see `without`."""
+        return without(self._reveal(), text)
 
     def __repr__(self) -> str:
         return "Secret('***')"

@@ -168,9 +168,12 @@ class TurnThresholds(Value):
             if value is None:
                 continue
             number = check.finite(value)
-            if number is None or not rule.least <= number <= rule.most:
+            whole = name != "end_timeout_ms" or isinstance(value, int)
+            if number is None or not whole or not rule.least <= number <= rule.most:
+                kind = ", a whole number" if name == "end_timeout_ms" else ""
                 raise ConfigError(
-                    f"turn_{name}: from {rule.least:g} to {rule.most:g}, got {value!r}"
+                    f"turn_{name}: from {rule.least:g} to {rule.most:g}{kind}, "
+                    f"got {value!r}"
                 )
         values = [
             default if (given := getattr(self, name)) is None else given

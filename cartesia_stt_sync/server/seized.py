@@ -74,6 +74,8 @@ class Seized(asyncio.Protocol):
             pass
 
     def _reset(self) -> None:
+        if self._lost:
+            return
         sock = self._transport.get_extra_info("socket")
         # Not to linger at all is what makes closing a reset.
         never = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
@@ -81,6 +83,8 @@ class Seized(asyncio.Protocol):
         self._transport.abort()
 
     def _finish(self) -> None:
+        if self._lost:
+            return
         # Not transport.close(): closed with anything unread, the socket would send
         # a reset; and TLS would say goodbye.
         try:
