@@ -257,7 +257,7 @@ class Face:
             This transcriber; or, without ``handler``, a decorator.
 
         Raises:
-            ConfigError: Nothing that can be called.
+            ConfigError: Nothing that can be called, or async.
 
         Threads: any, at any time.
         """

@@ -26,7 +26,7 @@ def _is_async(handler: Any) -> bool:
     """Whether a call only makes what has to be awaited."""
     while isinstance(handler, partial):
         handler = handler.func
-    ways = handler, vars(type(handler)).get("__call__")  # an object's own, too
+    ways = handler, type(handler).__call__  # which of a function is no coroutine
     is_async = inspect.iscoroutinefunction, inspect.isasyncgenfunction
     return any(test(way) for test in is_async for way in ways)
 

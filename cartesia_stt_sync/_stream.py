@@ -82,9 +82,8 @@ class Stream:
 
     __slots__ = (
         *("_clean", "_converter", "_driver", "_ears", "_feeding", "_gate"),
-        *("_iterators",),
-        *("_max_buffer", "_pid", "_started", "changed", "clock", "core", "journal"),
-        *("lock", "muted", "now"),
+        *("_iterators", "_max_buffer", "_pid", "_started", "changed", "clock"),
+        *("core", "journal", "lock", "muted", "now"),
     )
 
     def __init__(

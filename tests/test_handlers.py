@@ -178,7 +178,10 @@ def test_async() -> None:
         async def each(self, event: object) -> AsyncIterator[object]:
             yield event
 
-    hearer = Hearer()
+    class Other(Hearer):
+        """One that inherits it."""
+
+    hearer = Other()
     for one in (
         heard,
         hearer,

@@ -232,7 +232,7 @@ class Misread:
         if best.encoding == audio.encoding and not best.swapped and best.channels == 2:
             return False  # found by how they alternate, not by how smooth they are
         floats = audio.encoding.startswith("pcm_f")
-        peak = float(abs(samples).max()) if floats else 0.0
+        peak = float(abs(samples).max()) if floats and samples.size else 0.0
         scaled = AS_INTEGERS < peak <= INTEGERS
         if scaled:  # perhaps: then they are sound all the same
             samples = samples / samples.dtype.type(peak)
