@@ -73,8 +73,8 @@ class Outbox:
     """
 
     __slots__ = (
-        *("_answered_until", "_awaited", "_budget", "_changes", "_chunk"),
-        *("_close_sent", "_finalizes", "_meters", "_moment", "_queue", "_rate"),
+        *("_answered_until", "_budget", "_changes", "_chunk", "_close_sent"),
+        *("_finalizes", "_meters", "_moment", "_named", "_queue", "_rate"),
         *("_schedule", "_session_bytes", "_silence", "_taken_at", "_unanswered"),
         *("_voiced_bytes", "_width", "buffered_bytes", "dropped", "filler"),
         *("silence_bytes", "source_bytes", "timeline", "wire_bytes"),
@@ -97,8 +97,8 @@ class Outbox:
 
         self._queue = Queue()
         self._schedule = Schedule(pacing.catch_up)
-        self._awaited = False  # whether the next audio is there and not due yet
-        self._moment: float | None = None  # when what goes out now was due, if it was
+        self._named: float | None = None  # when to ask for audio that is there already
+        self._moment: float | None = None  # when to begin with what goes out now
         self.filler = Filler(pacing, self.seconds(fill))
         self._meters = meters or Meters()
         self._taken_at = -math.inf  # when something last left for the wire
@@ -289,7 +289,7 @@ class Outbox:
 
         Args:
             now: The time.
-            early: How long before it is due a whole chunk may go, at least.
+            early: How long before that a whole chunk may go now.
         """
         run = self._queue.runs[0]
         if not run.size:
@@ -298,19 +298,22 @@ class Outbox:
         schedule = self._schedule
         due, ahead = schedule.due, schedule.ahead
         size = run.next_piece() if self._chunk is None else self._chunk
-        sooner = early if early > ahead else ahead
-        if sooner * self._rate > size:
-            sooner = size / self._rate  # else several went that are not due
-        at = (now if due is None else due) - sooner
+        if (early + ahead) * self._rate > size:  # else several went that are not due
+            ahead = min(ahead, size / self._rate)
+            early = size / self._rate - ahead
+        at = self._named  # whatever was learnt since: who was told so keeps to it
+        if at is None:
+            at = (now if due is None else due) - ahead
         whole = run.size >= size
         if not whole:
+            early = 0.0
             if run.command is None:
                 # The rest of the chunk may be under way; but it is not waited for
                 # longer than it would take to play.
                 at = max(at, run.since + self.seconds(size))
             size = run.size
-        if now < at:
-            self._awaited = whole
+        if now + early < at:
+            self._named = at if whole else None
             return Wait(at)
         if self._budget is not None:
             size = min(size, self._room())
@@ -325,21 +328,21 @@ class Outbox:
         self.wire_bytes += size
         seconds = size / self._rate
         # Not of what goes early because somebody feeds just then.
-        waited = self._awaited and due is not None and now >= due - ahead
-        self._moment = due if waited else None
+        waited = self._named is not None and now >= self._named
+        self._moment = self._named if waited else None
         due = schedule.advance(now, seconds)
         self.filler.audio_sent(now, seconds)
         if voiced:
             self.filler.unanswered = True
             self._voiced_bytes += size
         self._unanswered.add(Sent(data, None, voiced, self.source_bytes))
-        self._awaited = follows = run.size >= size
-        return Send(_AUDIO, data, due - ahead if follows else None)
+        self._named = due - ahead if run.size >= size else None
+        return Send(_AUDIO, data, self._named)
 
     def sent(self, now: float) -> None:
         """Note that what `poll` has returned is out; once each."""
         if self._moment is not None:
-            self._schedule.was_late(now - self._moment)
+            self._schedule.took(now - self._moment)
             self._moment = None
 
     def rewind(self) -> float:
@@ -356,7 +359,7 @@ class Outbox:
             messages.insert(0, (b"", False, config))
         self._queue.put_back(messages)
         self._finalizes.clear()
-        self._awaited, self._moment = False, None
+        self._named = self._moment = None
         self._session_bytes, self._answered_until = 0, 0.0
         self.buffered_bytes += size
         self.source_bytes -= size

@@ -19,10 +19,10 @@ _MOST_AHEAD = 0.001
 """Seconds that audio may go before it is due, at most."""
 
 _HICCUP = 0.02
-"""Seconds of lateness that no timer is to blame for."""
+"""Seconds that no timer is to blame for."""
 
-_SHARE = 1 / 8
-"""How much of what it was late by the schedule learns from one message."""
+_MEMORY = 8
+"""Messages of which the schedule knows, more or less, how long they took."""
 
 _OFF_OR_SECONDS = check.field(check.seconds, none=True)
 _OFF_OR_POSITIVE = check.field(check.seconds, none=True, positive=True)
@@ -69,17 +69,18 @@ class Schedule:
 
     Who sleeps until a moment wakes up behind it, and then has to build and send the
     message: by half a millisecond, or what the machine makes of it. So who sends is to
-    begin ahead of the moment, by as much as it was late before.
+    begin ahead of the moment, by as much as that has taken before.
 
     Attributes:
         due: That moment, or ``None`` before the first audio of a connection.
         ahead: How long before it to begin.
     """
 
-    __slots__ = ("_catch_up", "ahead", "due")
+    __slots__ = ("_catch_up", "_known", "ahead", "due")
 
     def __init__(self, catch_up: float | None) -> None:
         self._catch_up = math.inf if catch_up is None else catch_up
+        self._known = 0  # messages, up to `_MEMORY`
         self.due: float | None = None
         self.ahead = 0.0
 
@@ -103,15 +104,12 @@ class Schedule:
         self.due = due
         return due
 
-    def was_late(self, seconds: float) -> None:
-        """Note how long behind its moment audio was out that had waited for it.
-
-        Args:
-            seconds: That; below 0 it was early.
-        """
+    def took(self, seconds: float) -> None:
+        """Note how long after the moment to begin audio was out that had waited."""
         if seconds < _HICCUP:
-            ahead = self.ahead + _SHARE * min(seconds, _MOST_AHEAD)
-            self.ahead = min(max(ahead, 0.0), _MOST_AHEAD)
+            # The first one says all that is known; from then on each says less.
+            self._known = min(self._known + 1, _MEMORY)
+            self.ahead += (min(seconds, _MOST_AHEAD) - self.ahead) / self._known
 
 
 class Filler:

@@ -369,8 +369,8 @@ class TestAhead:
         wire.overslept = 0.0004
         wire.feed(audio(10.0))
         went = late(wire.run(11.0))
-        assert went[1] == pytest.approx(0.4)
-        assert went[40:] == pytest.approx([0.0] * 40, abs=0.01)
+        assert went[1:3] == pytest.approx([0.4] * 2)
+        assert went[3:] == pytest.approx([0.0] * 77, abs=0.01)
 
     def test_lost_again(self) -> None:
         """Once sleeps are exact, it is not early for long."""
@@ -416,6 +416,23 @@ class TestAhead:
             wire.poll()
         wire.feed(bytes(SIZE))
         assert wire.poll() == Wait(40 * CHUNK)
+
+    def test_only_whole_chunks_go_early(self) -> None:
+        """A remainder waits for its rest as long as it would, whoever feeds."""
+        wire = Wire()
+        wire.feed(audio(CHUNK))
+        wire.run(0.05)
+        wire.feed(audio(0.05))
+        assert wire.box.poll(0.16, early=0.02) == Wait(0.05 + CHUNK)
+
+    def test_another_connection(self) -> None:
+        """Its first audio goes at once, whenever the lost one's would have gone."""
+        wire = Wire()
+        wire.feed(audio(1.0))
+        assert wire.run(0.06)
+        wire.box.rewind()
+        wire.box.opened(0.07)
+        assert isinstance(wire.box.poll(0.07), Send)
 
     def test_fed_meanwhile(self) -> None:
         """What comes while nothing is there, but ahead of its moment, has waited."""

@@ -122,23 +122,25 @@ class TestSchedule:
         assert schedule.ready(1.0) == 1.0
 
     def test_ahead(self) -> None:
-        """An eighth of each lateness is learnt, of a stall nothing; never below 0."""
+        """What the first one took is learnt, then less of each; of a stall, nothing."""
         schedule = Schedule(0.5)
-        schedule.was_late(0.0004)
-        assert schedule.ahead == 0.00005
-        schedule.was_late(0.02)
-        assert schedule.ahead == 0.00005
-        schedule.was_late(-0.0004)
-        assert schedule.ahead == 0.0
-        schedule.was_late(-0.0004)
-        assert schedule.ahead == 0.0
+        schedule.took(0.0004)
+        assert schedule.ahead == 0.0004
+        schedule.took(0.02)
+        assert schedule.ahead == 0.0004
+        schedule.took(0.0002)
+        assert schedule.ahead == pytest.approx(0.0003)
+        for _ in range(20):
+            schedule.took(0.0003)
+        schedule.took(0.0011)
+        assert schedule.ahead == pytest.approx(0.0003 + 0.0007 / 8)
 
     def test_ahead_of_another_connection(self) -> None:
         """The machine stays the same."""
         schedule = Schedule(0.5)
-        schedule.was_late(0.0004)
+        schedule.took(0.0004)
         schedule.restart()
-        assert schedule.ahead == 0.00005
+        assert schedule.ahead == 0.0004
 
 
 def filler(**limits: Any) -> Filler:
