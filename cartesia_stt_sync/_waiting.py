@@ -284,6 +284,9 @@ def refuse_feeding_within(feeding: int | None) -> None:
 
     Args:
         feeding: The thread that one is under way on; ``None``: none is.
+
+    Raises:
+        WouldDeadlock: It is the caller's own.
     """
     if feeding == threading.get_ident():
         raise WouldDeadlock("feed() was called within feed(), by an endpointer")
