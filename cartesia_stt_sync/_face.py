@@ -116,7 +116,7 @@ class Face:
 
         Threads: any; in a callback it never waits.
         """
-        check.patience("timeout", timeout)
+        timeout = check.patience("timeout", timeout)
         stream = self._stream
         stream.keep(self._handlers)  # also where nobody waits for the end
         stream.close(wait, timeout)
@@ -193,7 +193,7 @@ class Face:
         callback it never blocks: `BufferFull` comes at once.
         """
         if timeout is not None:
-            check.patience("timeout", timeout)
+            timeout = check.patience("timeout", timeout)
         self._stream.feed(audio, timeout)
 
     def mute(self) -> None:

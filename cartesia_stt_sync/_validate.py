@@ -1,6 +1,9 @@
 """Checks of arguments: each message names the argument, the rule and what came.
 
 Decides what a number, a length of time, a count or a text is. Touches nothing else.
+
+NumPy's numbers are numbers, too, and come out as Python's own: a sum of the clock's
+time and a float of 32 bits would have 32 bits, which is some milliseconds' worth.
 """
 
 from __future__ import annotations
@@ -12,7 +15,21 @@ import attrs
 
 from .errors import ConfigError
 
-__all__ = ["count", "field", "finite", "flag", "patience", "seconds", "text"]
+__all__ = ["count", "field", "finite", "flag", "own", "patience", "seconds", "text"]
+
+
+def own(value: object) -> int | float | None:
+    """Any number as Python's own; ``None`` for all else, ``True`` and ``False`` too."""
+    kind = type(value)
+    if kind is int or kind is float:
+        return value  # type: ignore[return-value]  # it is one of the two
+    import numbers  # late, for few need it
+
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    return float(value) if isinstance(value, numbers.Real) else None
 
 
 def seconds(
@@ -46,26 +63,29 @@ def seconds(
     raise ConfigError(f"{name}: seconds, {least}{limit}{off}, got {value!r}")
 
 
-def patience(name: str, value: object) -> None:
+def patience(name: str, value: object) -> float | None:
     """Check how long a call may wait: seconds, infinite ones too, or ``None``.
 
     Raises:
         ConfigError: It is neither.
     """
-    span = math.inf if value in (None, math.inf) else finite(value)
+    if value is None:
+        return None
+    span = own(value)
+    if span != math.inf:
+        span = finite(span)
     if span is None or span < 0:
         raise ConfigError(f"{name}: seconds, at least 0, or None, got {value!r}")
+    return span
 
 
 def finite(value: object) -> float | None:
     """A finite number as a float; ``None`` for all else, ``True`` and ``False`` too."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
     try:
-        number = float(value)
+        number = own(value)
+        return None if number is None or not math.isfinite(number) else float(number)
     except OverflowError:  # an integer beyond all floats
         return None
-    return number if math.isfinite(number) else None
 
 
 def count(name: str, value: object, *, least: int = 0, most: int | None = None) -> int:
@@ -74,9 +94,10 @@ def count(name: str, value: object, *, least: int = 0, most: int | None = None) 
     Raises:
         ConfigError: Not one, or out of range.
     """
-    if isinstance(value, int) and not isinstance(value, bool):
-        if value >= least and (most is None or value <= most):
-            return value
+    number = own(value)
+    if isinstance(number, int) and number >= least:
+        if most is None or number <= most:
+            return number
     span = f"of at least {least:,}" if most is None else f"from {least:,} to {most:,}"
     raise ConfigError(f"{name}: a whole number {span}, got {value!r}")
 
@@ -108,9 +129,14 @@ def flag(name: str, value: object) -> bool:
 
 
 def field(check: Any, **rule: Any) -> Any:
-    """Make an attrs validator of one of the checks above."""
+    """Make an attrs validator of one of the checks above.
 
-    def validator(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    It puts Python's own number in the place of another.
+    """
+
+    def validator(made: object, attribute: attrs.Attribute[Any], value: object) -> None:
         check(attribute.name, value, **rule)
+        if (number := own(value)) is not None and number is not value:
+            object.__setattr__(made, attribute.name, number)  # it may be frozen
 
     return validator

@@ -122,8 +122,10 @@ class AudioFormat(Value):
 
     def __attrs_post_init__(self) -> None:
         encoding_of(self.encoding, wire=False)
-        check_rate("sample_rate", self.sample_rate)
-        check.count("channels", self.channels, least=1, most=_MOST_CHANNELS)
+        rate = check_rate("sample_rate", self.sample_rate)
+        channels = check.count("channels", self.channels, least=1, most=_MOST_CHANNELS)
+        object.__setattr__(self, "sample_rate", rate)  # they may have been NumPy's
+        object.__setattr__(self, "channels", channels)
 
     @property
     def frame_bytes(self) -> int:

@@ -85,9 +85,11 @@ class _Windowed:
     def __init__(
         self, silence: float, min_speech: float, make_judge: Callable[[int], _Judge]
     ) -> None:
-        check.seconds("silence", silence, positive=True)
-        check.seconds("min_speech", min_speech)
-        self._limits = silence, min_speech
+        quiet = check.seconds("silence", silence, positive=True)
+        least = check.seconds("min_speech", min_speech)
+        assert quiet is not None
+        assert least is not None
+        self._limits = quiet, least
         self._make_judge = make_judge
         self._ends: _Ends | None = None
         self._judge: _Judge

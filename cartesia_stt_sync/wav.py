@@ -155,8 +155,9 @@ class WavReader:
         Raises:
             ConfigError: ``seconds`` is no length of time.
         """
-        check.seconds("seconds", seconds)
-        return self._blocks(seconds)
+        span = check.seconds("seconds", seconds)
+        assert span is not None
+        return self._blocks(span)
 
     def _blocks(self, seconds: float) -> Iterator[bytes]:
         frame = self.format.frame_bytes

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import attrs
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -86,6 +87,22 @@ class TestUrl:
             "&keyterm=Ink%20Two&keyterm=C%2B%2B&keyterm=R%26D&keyterm=50%25"
             "&keyterm=na%C3%AFve"
         )
+
+    def test_numbers_of_numpy(self) -> None:
+        """A number that comes out of an array is one."""
+        whole = url(
+            sample_rate=np.int64(8_000),
+            min_volume=np.float32(0.5),
+            max_silence_duration_secs=np.int16(2),
+            extra_query={"new": np.float32(0.25)},
+        )
+        assert parse_qsl(urlsplit(whole).query)[2:] == [
+            ("sample_rate", "8000"),
+            ("language", "en"),
+            ("min_volume", "0.5"),
+            ("max_silence_duration_secs", "2.0"),
+            ("new", "0.25"),
+        ]
 
     def test_no_language(self) -> None:
         """None is not sent."""

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+from fractions import Fraction
+from typing import Any
 
 import attrs
+import numpy as np
 import pytest
 
+from cartesia_stt_sync import AudioFormat, Reconnect
 from cartesia_stt_sync import _validate as check
+from cartesia_stt_sync._pacing import Pacing
 from cartesia_stt_sync.errors import ConfigError
 
 
@@ -50,9 +55,10 @@ def test_seconds_with_limits() -> None:
 
 def test_patience() -> None:
     """How long a call waits: as long as you like, but no less than not at all."""
-    for good in (None, 0, 0.5, 10**30, math.inf):
-        check.patience("timeout", good)
-    for value in (-1, math.nan, "1", True):
+    assert check.patience("timeout", None) is None
+    for good in (0, 0.5, 10**30, math.inf):
+        assert check.patience("timeout", good) == float(good)
+    for value in (-1, -math.inf, 10**400, math.nan, "1", True):
         message = f"timeout: seconds, at least 0, or None, got {value!r}"
         with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
             check.patience("timeout", value)
@@ -128,3 +134,50 @@ def test_field() -> None:
     assert Some(1).chunk == 1
     with pytest.raises(ConfigError, match=r"^chunk: seconds, more than 0, got 0$"):
         Some(0)
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (np.int64(3), 3),
+        (np.uint8(3), 3),
+        (np.float32(0.5), 0.5),
+        (np.float64(0.5), 0.5),
+        (np.float16(0.5), 0.5),
+        (Fraction(1, 2), 0.5),
+    ],
+)
+def test_numbers_of_others(value: object, number: float) -> None:
+    """A number of NumPy's is a number, and comes out as Python's own."""
+    assert check.own(value) == number
+    assert type(check.own(value)) is type(number)
+    for got in (check.seconds("x", value), check.patience("x", value)):
+        assert got == number
+        assert type(got) is float
+
+
+@pytest.mark.parametrize(
+    "value", [np.bool_(True), np.array(1.0), np.array([1, 2]), np.complex64(1), "1"]
+)
+def test_not_a_number_of_others(value: object) -> None:
+    """Arrays are none, nor is what says yes or no; the message is the usual one."""
+    assert check.own(value) is None
+    with pytest.raises(ConfigError, match="^x: seconds, at least 0, got "):
+        check.seconds("x", value)
+    with pytest.raises(ConfigError, match="^x: seconds, at least 0, or None, got "):
+        check.patience("x", value)
+    with pytest.raises(ConfigError, match="^x: a whole number of at least 0, got "):
+        check.count("x", value)
+
+
+def test_field_holds_pythons_own() -> None:
+    """Whatever a class was made with, what it holds is reckoned with as usual."""
+    three: Any = np.int64(3)  # to who checks types they are no int and no float
+    quarter: Any = np.float32(0.25)
+    pacing = Pacing(chunk=quarter, keep_alive=three)
+    assert (type(pacing.chunk), type(pacing.keep_alive)) == (float, int)
+    assert repr(Pacing(chunk=1)).startswith("Pacing(chunk=1, ")
+    policy = Reconnect(three, max_delay=np.float64(1))
+    assert repr(policy) == repr(Reconnect(3, max_delay=1.0))
+    audio = AudioFormat("pcm_s16le", three * 8_000, three)
+    assert repr(audio) == repr(AudioFormat("pcm_s16le", 24_000, 3))

@@ -57,14 +57,14 @@ def manual_query(
         "encoding": encoding,
         "sample_rate": sample_rate,
         "language": language,
-        "keyterm": check_keyterms(keyterms),
-        "language_hint": check_hints(language_hints),
+        "keyterm": check_keyterms(keyterms) or None,
+        "language_hint": check_hints(language_hints) or None,
         "min_volume": _check_number("min_volume", min_volume),
         "max_silence_duration_secs": check.seconds(
             "max_silence_duration_secs", max_silence_duration_secs, none=True
         ),
     }
-    query = {name: value for name, value in query.items() if value not in (None, [])}
+    query = {name: value for name, value in query.items() if value is not None}
     own = MANUAL.required + MANUAL.optional
     return query | _check_extra("extra_query", extra_query, own)
 
@@ -89,11 +89,11 @@ def turns_query(
         "model": model,
         "encoding": encoding,
         "sample_rate": sample_rate,
-        "keyterm": check_keyterms(keyterms),
-        "language_hint": check_hints(language_hints),
+        "keyterm": check_keyterms(keyterms) or None,
+        "language_hint": check_hints(language_hints) or None,
         **{f"turn_{name}": value for name, value in thresholds.given().items()},
     }
-    query = {name: value for name, value in query.items() if value not in (None, [])}
+    query = {name: value for name, value in query.items() if value is not None}
     own = TURNS.required + TURNS.optional
     return query | _check_extra("extra_query", extra_query, own)
 
@@ -167,14 +167,15 @@ class TurnThresholds(Value):
             value = getattr(self, name)
             if value is None:
                 continue
-            number = check.finite(value)
-            whole = name != "end_timeout_ms" or isinstance(value, int)
+            number = check.own(value)
+            whole = name != "end_timeout_ms" or isinstance(number, int)
             if number is None or not whole or not rule.least <= number <= rule.most:
                 kind = ", a whole number" if name == "end_timeout_ms" else ""
                 raise ConfigError(
                     f"turn_{name}: from {rule.least:g} to {rule.most:g}{kind}, "
                     f"got {value!r}"
                 )
+            object.__setattr__(self, name, number)  # it may have been NumPy's
         values = [
             default if (given := getattr(self, name)) is None else given
             for name, (_, _, default) in list(_TURN_RULES.items())[:3]
@@ -240,9 +241,11 @@ def _check_list(name: str, values: object, *, most: int) -> None:
 
 
 def _check_number(name: str, value: object) -> object:
-    if value is not None and check.finite(value) is None:
+    if value is None:
+        return None
+    if check.finite(value) is None:
         raise ConfigError(f"{name}: a number or None, got {value!r}")
-    return value
+    return check.own(value)
 
 
 def _check_extra(argument: str, extra: object, own: Sequence[str]) -> dict[str, object]:
