@@ -414,7 +414,7 @@ class Core:
         self.session.ours(Ours.RECONNECT)
         self._loss = error
         forgotten = self.outbox.forgotten
-        self._replay = self.outbox.rewind()
+        self._replay = self.outbox.rewind(speech_lost=self.speech.under_way)
         self.counters.replayed += self._replay
         self.finalizes.rewind()
         self.meters.sent.since = None

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
 from ._pacing import Filler, Pacing, Schedule
 from ._queue import Kind, Queue, Run, Send
+from ._quiet import leading_quiet
 from ._stages import Meters
 from ._timeline import Timeline
 from ._unanswered import Sent, Unanswered
@@ -36,6 +37,14 @@ _AUDIO = Kind.AUDIO
 
 _UNHEARD = 1.0
 """Seconds of audio that a server may not have listened to yet when it answers."""
+
+_BEFORE_SPEECH = 0.5
+"""Seconds of quiet that are sent before speech after a loss: it may have begun softly,
+and the server has to learn what quiet is."""
+
+_LATE = 3.0
+"""Seconds of quiet from which on they are left out then. What is late by them stays so:
+audio that goes on in real time cannot catch up."""
 
 
 class Wait(NamedTuple):
@@ -67,17 +76,19 @@ class Outbox:
         buffered_bytes: Audio that waits.
         source_bytes: The caller's audio sent so far, each byte counted once.
         silence_bytes: Silence put in so far.
+        skipped_bytes: The caller's audio, of `source_bytes`, that was late and quiet.
         wire_bytes: All audio sent so far: with silence, and what was sent again.
 
     Threads: none of its own; its driver holds a lock around each call.
     """
 
     __slots__ = (
-        *("_answered_until", "_budget", "_changes", "_chunk", "_close_sent"),
-        *("_finalizes", "_meters", "_moment", "_named", "_queue", "_rate"),
-        *("_schedule", "_session_bytes", "_silence", "_taken_at", "_unanswered"),
-        *("_voiced_bytes", "_width", "buffered_bytes", "dropped", "filler"),
-        *("silence_bytes", "source_bytes", "timeline", "wire_bytes"),
+        *("_answered_until", "_audio", "_budget", "_changes", "_chunk"),
+        *("_close_sent", "_finalizes", "_meters", "_moment", "_named", "_queue"),
+        *("_rate", "_schedule", "_session_bytes", "_silence", "_speech_lost"),
+        *("_taken_at", "_unanswered", "_voiced_bytes", "_width", "buffered_bytes"),
+        *("dropped", "filler", "silence_bytes", "skipped_bytes", "source_bytes"),
+        *("timeline", "wire_bytes"),
     )
 
     def __init__(
@@ -89,6 +100,7 @@ class Outbox:
         max_replay: float = 0.0,
         budget: float | None = None,
     ) -> None:
+        self._audio = audio
         self._width = audio.frame_bytes
         self._rate = audio.sample_rate * self._width  # bytes a second
         self._chunk = None if pacing.chunk is None else self._whole(pacing.chunk)
@@ -110,12 +122,13 @@ class Outbox:
         self._answered_until = 0.0  # seconds of this connection's audio
         # Sent and not answered: the two counts above when they were.
         self._finalizes: list[tuple[int, int]] = []
+        self._speech_lost = False  # whether there was text that must come again
 
         self._close_sent = False
         self.dropped: float | None = None
         self.timeline = Timeline()
         self.buffered_bytes = self.source_bytes = 0
-        self.silence_bytes = self.wire_bytes = 0
+        self.silence_bytes = self.skipped_bytes = self.wire_bytes = 0
 
     def _whole(self, seconds: float) -> int:
         """Seconds as bytes, in whole samples, at least one."""
@@ -219,6 +232,8 @@ class Outbox:
 
     def opened(self, now: float) -> None:
         """Note that a connection stands; pacing and keep-alive begin here."""
+        if self.wire_bytes:  # it is not the first
+            self._leave_out_quiet()
         self._schedule.restart()
         self.filler.restart(now)
 
@@ -345,12 +360,20 @@ class Outbox:
             self._schedule.took(now - self._moment)
             self._moment = None
 
-    def rewind(self) -> float:
+    def rewind(self, *, speech_lost: bool = False) -> float:
         """Put what the server has not answered back in front, for a new connection.
+
+        But for what it had no reason to answer: quiet at the beginning of that.
+
+        Args:
+            speech_lost: Whether it had begun to say what is in it.
 
         Returns:
             Seconds of audio that will be sent again.
         """
+        self._speech_lost = speech_lost
+        begin, pieces = self._unanswered.front()
+        self._unanswered.covered(begin + self._quiet(pieces))
         again = self._unanswered.take_back()
         size = sum(len(sent.data) for sent in again)
         messages = [(sent.data, sent.voiced, sent.command) for sent in again]
@@ -365,6 +388,28 @@ class Outbox:
         self.source_bytes -= size
         self.timeline.restart(self.seconds(self.source_bytes))
         return self.seconds(size)
+
+    def _leave_out_quiet(self) -> None:
+        """Do not send quiet that is late already: what follows would be late for it."""
+        run = self._queue.runs[0]
+        if not (quiet := self._quiet(run.waiting())):
+            return
+        run.take(quiet)
+        self.buffered_bytes -= quiet
+        self.source_bytes += quiet
+        self.skipped_bytes += quiet
+        self._unanswered.covered(self.source_bytes)
+        self.timeline.restart(self.seconds(self.source_bytes))
+
+    def _quiet(self, pieces: Sequence[bytes]) -> int:
+        """Bytes at the beginning of audio that need not be sent after a loss."""
+        size = sum(map(len, pieces))
+        if size < self._whole(_LATE):
+            return 0
+        quiet = leading_quiet(b"".join(pieces), self._audio)
+        if quiet < self._whole(_LATE) or (quiet == size and self._speech_lost):
+            return 0  # there was text, so it is speech that is hardly to be heard
+        return quiet - self._whole(_BEFORE_SPEECH)
 
     def _poll_command(self, run: Run, now: float) -> Send | Wait:
         """The same where no audio stands in front: a command, or silence."""

@@ -100,6 +100,11 @@ class Run:
             del self.pieces[0]
         return b"".join(parts), voiced, fed
 
+    def waiting(self) -> list[bytes]:
+        """All that is left, in order."""
+        pieces = [data for data, _, _ in self.pieces]
+        return [pieces[0][self.begin :], *pieces[1:]] if pieces else []
+
     def next_piece(self) -> int:
         """Bytes that are left of the first piece."""
         return len(self.pieces[0][0]) - self.begin

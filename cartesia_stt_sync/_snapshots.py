@@ -52,6 +52,7 @@ def _figures(stream: Stream) -> Stats:
         buffered_seconds=box.buffered,
         silence_seconds=box.seconds(box.silence_bytes),
         replayed_seconds=counters.replayed,
+        skipped_seconds=box.seconds(box.skipped_bytes),
         billed_seconds=box.seconds(box.wire_bytes),
         lag_seconds=box.lag(stream.now()),
         events=counters.events,

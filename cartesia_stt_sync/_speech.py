@@ -59,6 +59,11 @@ class Speech:
         """All that stands so far."""
         return self.assembler.text or self.turns.text
 
+    @property
+    def under_way(self) -> bool:
+        """Whether there is text that does not stand yet."""
+        return bool(self.assembler.partial or self.turns.current)
+
     def too_much(self) -> str | None:
         """Say what is wrong with so much text that stands; ``None``: nothing."""
         return self.limit.problem(self._outbox.seconds(self._outbox.wire_bytes))

@@ -62,7 +62,9 @@ class Stats(Value):
         sent_seconds: How much of it has been sent.
         buffered_seconds: How much of it waits.
         silence_seconds: Silence that was put in.
-        replayed_seconds: What was sent again after a reconnect.
+        replayed_seconds: What was to be sent again after a reconnect.
+        skipped_seconds: What was then left out, sent before or not: it was late, and
+            quiet. Of ``sent_seconds`` all the same.
         billed_seconds: All audio the service received: it bills silence too.
         lag_seconds: How far the waiting audio is behind its schedule.
         events: Messages received.
@@ -83,6 +85,7 @@ class Stats(Value):
     buffered_seconds: float = 0.0
     silence_seconds: float = 0.0
     replayed_seconds: float = 0.0
+    skipped_seconds: float = 0.0
     billed_seconds: float = 0.0
     lag_seconds: float = 0.0
     events: int = 0
@@ -114,7 +117,7 @@ def combined(parts: Sequence[Stats], callback_errors: int) -> Stats:
     # A finalize is answered once all have answered it.
     figures = {name: of(name, max) for name in (*most, "finalize_seconds")}
     figures["finalizes"] = of("finalizes", min)
-    for name in ("sent", "silence", "replayed", "billed"):
+    for name in ("sent", "silence", "replayed", "skipped", "billed"):
         figures[f"{name}_seconds"] = of(f"{name}_seconds", sum)
     for name in ("events", "malformed", "dropped_events", "sessions"):
         figures[name] = of(name, sum)

@@ -76,6 +76,18 @@ class Unanswered:
         while log and log[0].command is None and log[0].end <= self.answered:
             self._size -= len(log.pop(0).data)
 
+    def front(self) -> tuple[int, list[bytes]]:
+        """Where the oldest audio begins, and it, up to the first command behind it."""
+        pieces = []
+        for sent in self._log:
+            if sent.command is not None:
+                break
+            pieces.append(sent.data)
+        begin = self._log[0].end - len(pieces[0]) if pieces else self.answered
+        if pieces and begin < self.answered:
+            pieces[0] = pieces[0][self.answered - begin :]
+        return max(begin, self.answered), pieces
+
     def take_back(self) -> list[Sent]:
         """Hand over all that is unanswered, cut where the answers end."""
         taken = []

@@ -182,6 +182,10 @@ class Model:
         """Have a connection stand."""
         with self.move("connected"):
             assert self.core.connected("r", self.now)
+        at = self.core.outbox.source_bytes
+        assert self._is_quiet(self.at, at), "audio is left out that is not quiet"
+        assert all(place <= self.at or place >= at for place in self.finalizes)
+        self.at = at
         self.begin = self.at
         self.pace.restart(self.now)
 
@@ -241,6 +245,10 @@ class Model:
         if code == 1000 and before in (_O, _D, _C):
             assert self.state is (_END if before is _C else _BAD)
 
+    def _is_quiet(self, begin: int, end: int) -> bool:
+        """Whether audio is nothing but what a muted speaker's is replaced by."""
+        return begin <= end and not self.audio[begin:end].strip(self.wire.silence)
+
     @contextmanager
     def _rewound(self) -> Iterator[None]:
         """See that all that is unanswered goes again, and nothing else."""
@@ -256,8 +264,9 @@ class Model:
         assert at >= self.surely, "what was answered goes again"
         known = max(self.perhaps, self.begin)
         kept = self.at - most + (self.largest if most < self.at else 0)
-        assert at <= max(known, kept), "unanswered audio is lost"
-        if at > known:
+        oldest = max(known, kept)
+        assert at <= oldest or self._is_quiet(oldest, at), "unanswered audio is lost"
+        if at > known and not self._is_quiet(known, at):
             codes = [finding.code for finding in self.core.findings.all]
             assert "replay-overflow" in codes, "lost without a word"
         self.repeats = self.repeats or at < self.at

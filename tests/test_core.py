@@ -773,6 +773,24 @@ class TestLoss:
         assert rig.core.counters.replayed == 1.0
         assert rig.core.counters.request_id == "r-2"
 
+    def test_quiet(self) -> None:
+        """Where nobody spoke there is nothing to hear again, unless there was text."""
+        rig = Rig()
+        rig.feed(bytes(len(SECOND) * 8))
+        rig.run(8.0)
+        rig.core.lost(lost())
+        told = rig.core.next_attempt()
+        assert told is not None
+        assert told.replay_seconds == rig.core.counters.replayed == 0.5
+        rig.core.connected(None, rig.now)
+        rig.feed(bytes(len(SECOND) * 8))
+        rig.run(9.0)
+        rig.hear(Transcript(text="Hm", is_final=False))
+        rig.core.lost(lost())
+        told = rig.core.next_attempt()
+        assert told is not None
+        assert told.replay_seconds == 8.5
+
     def test_answered_before(self) -> None:
         """What was answered stays answered, and counts for its own utterance."""
         rig = Rig()

@@ -55,6 +55,7 @@ PURE = [
     "_timeline",
     "_pacing",
     "_queue",
+    "_quiet",
     "_unanswered",
     "_session",
     "_seam",

@@ -988,6 +988,78 @@ class TestReplay:
         wire.box.heard(final=True, duration=0.25)
         assert wire.box.rewind() == 0.25
 
+    def test_quiet_is_left_out(self) -> None:
+        """Nobody has answered it, for there is nothing to answer; it would be late."""
+        wire = Wire(max_replay=30)
+        wire.feed(bytes(20 * 32000) + audio(1.0))
+        wire.run(20.4)
+        assert wire.box.rewind(speech_lost=True) == 0.5 + 0.5
+        assert wire.box.buffered == 0.5 + 1.0
+        wire.sent.clear()
+        wire.box.opened(21.0)
+        wire.now = 21.0
+        wire.run(30.0)
+        assert wire.bytes() == bytes(16000) + audio(1.0)
+        assert wire.box.source_bytes == 21 * 32000
+        assert wire.box.unheard == 1.5
+        # Words have their places on the one time line of what was fed.
+        assert wire.box.timeline.source_time(0.75) == 20.25
+        wire.box.heard(final=True, end=1.0)
+        assert wire.box.rewind() == 0.5
+
+    def test_quiet_that_waits_is_left_out(self) -> None:
+        """What was fed while there was no connection is late as well."""
+        wire = Wire(max_replay=30)
+        wire.feed(bytes(32000))
+        wire.run(1.0)
+        assert wire.box.rewind() == 1.0  # as it is: so little is not looked at
+        wire.feed(bytes(4 * 32000))
+        wire.feed(audio(0.25))
+        wire.sent.clear()
+        wire.box.opened(6.0)
+        wire.now = 6.0
+        assert wire.box.buffered == 0.75
+        assert wire.box.unheard == 0.75
+        wire.run(8.0)
+        assert wire.bytes() == bytes(16000) + audio(0.25)
+        assert wire.box.seconds(wire.box.wire_bytes) == 1.75
+        assert wire.box.seconds(wire.box.source_bytes) == 5.25
+        assert wire.box.seconds(wire.box.skipped_bytes) == 4.5  # of 1 + 5.25
+        assert wire.box.timeline.source_time(0.5) == 5.0
+
+    def test_quiet_before_a_command(self) -> None:
+        """Commands keep their places, and only what stands before the first is cut."""
+        wire = Wire(max_replay=30)
+        wire.feed(bytes(5 * 32000))
+        wire.box.finalize(wire.now)
+        wire.feed(bytes(5 * 32000))
+        wire.run(10.0)
+        assert wire.box.rewind() == 0.5 + 5.0
+        wire.sent.clear()
+        wire.box.opened(10.0)
+        wire.run(20.0)
+        assert wire.kinds() == 4 * ["audio"] + ["finalize"] + 40 * ["audio"]
+        assert wire.box.flushed()
+
+    def test_quiet_that_had_text(self) -> None:
+        """Speech that is hardly to be heard goes again, if the server had heard it."""
+        wire = Wire(max_replay=30)
+        wire.feed(bytes(8 * 32000))
+        wire.run(8.0)
+        assert wire.box.rewind(speech_lost=True) == 8.0
+        wire.box.opened(9.0)
+        assert wire.box.buffered == 8.0
+        assert wire.box.rewind() == 0.0
+        wire.box.opened(9.0)
+        assert wire.box.buffered == 0.5
+
+    def test_quiet_in_the_first_place(self) -> None:
+        """What has not been late yet is the caller's, quiet or not."""
+        wire = Wire(max_replay=30)
+        wire.feed(bytes(8 * 32000))
+        wire.box.opened(1.0)
+        assert wire.box.buffered == 8.0
+
     def test_close(self) -> None:
         """A close that was not answered goes again, behind the audio."""
         wire = Wire(max_replay=30)

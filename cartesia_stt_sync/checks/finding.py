@@ -91,7 +91,7 @@ def replay_overflow(seconds: float) -> Finding:
     return Finding(
         "replay-overflow",
         f"{seconds:.1f} s of audio were unanswered when the connection was lost and "
-        "older than max_replay holds; their text may be missing.",
+        "older than max_replay holds; what was said in them may be missing.",
         "Raise Reconnect(max_replay=), or finalize more often.",
     )
 
