@@ -19,6 +19,9 @@ __all__ = ["Attempts", "Reconnect", "delays", "worth_it"]
 _CODES = frozenset({1001, 1005, 1006, 1011, 1012, 1013, 1015})
 """Close codes that speak of a passing trouble; those the official SDK retries."""
 
+_STOOD = 60.0
+"""Seconds after which a connection that is lost was not a try that failed."""
+
 _LONGEST = 300.0
 """Seconds that a server's Retry-After is obeyed: longer, and the call is over."""
 
@@ -28,8 +31,8 @@ class Reconnect(Value):
     """What to do when the connection is lost.
 
     Attributes:
-        attempts: Tries in a row before giving up; an answer of the server's
-            starts the count anew.
+        attempts: Tries in a row before giving up. New text, an answered ``finalize``
+            and a connection that stood for a minute start the count anew.
         first_delay: Seconds before the first try; each further one waits twice
             as long.
         max_delay: The longest wait, in seconds.
@@ -72,10 +75,11 @@ def worth_it(error: Exception) -> bool:
 
 
 class Attempts:
-    """The tries since the server last answered.
+    """The tries since the service last did what it is there for.
 
-    Counted so, and not since the last connection, a server that accepts and
-    drops each one is given up on.
+    Counted so, and not since the last connection or message, a server that accepts
+    each one, says something and drops it is given up on: what is sent again is billed
+    again.
 
     Args:
         policy: The limits; ``None``: never try.
@@ -90,10 +94,15 @@ class Attempts:
         self._restart()
 
     def answered(self) -> None:
-        """Note that the server said something: the count starts anew."""
+        """Note that audio was answered that had not been: the count starts anew."""
         if not self._made and not self._asked_to_wait:
-            return  # as it is after nearly every message
+            return  # as it is after nearly every answer
         self._restart()
+
+    def stood(self, seconds: float) -> None:
+        """Note for how long the connection stood that is lost."""
+        if seconds >= _STOOD:
+            self._restart()
 
     def _restart(self) -> None:
         policy = self._policy

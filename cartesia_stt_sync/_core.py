@@ -87,8 +87,9 @@ class Core:
 
     __slots__ = (
         *("_attempts", "_checks", "_close_frame", "_complaint", "_configured"),
-        *("_endpoint", "_loss", "_replay", "_spent", "_watch", "counters", "drain"),
-        *("error", "finalizes", "findings", "meters", "outbox", "session", "speech"),
+        *("_connected_at", "_endpoint", "_loss", "_replay", "_spent", "_watch"),
+        *("counters", "drain", "error", "finalizes", "findings", "meters", "outbox"),
+        *("session", "speech"),
     )
 
     def __init__(
@@ -108,6 +109,7 @@ class Core:
         self._watch = watch or checks.Watch(0, finalizes=False, by_itself=False)
         self._attempts = attempts
         self._complaint: CartesiaSTTError | None = None  # after which nothing came
+        self._connected_at = 0.0
         self._configured = False  # on this connection
         self._spent = False  # whether the budget is, and it has been told
         self._loss: CartesiaSTTError | None = None
@@ -319,7 +321,8 @@ class Core:
         if self.session.ended:
             return False
         self.session.ours(Ours.CONNECTED)
-        self._configured = False
+        self._connected_at = now
+        self._configured, self._close_frame = False, None
         self.outbox.opened(now)
         self.counters.sessions += 1
         self.counters.request_id = request_id or self.counters.request_id
@@ -347,7 +350,6 @@ class Core:
         counters.events += 1
         if event.request_id:
             counters.request_id = event.request_id
-        self._attempts.answered()
         self._complaint = None
         is_delta = isinstance(event, Transcript) and event.is_final
         if is_delta or isinstance(event, TurnEnd):
@@ -358,10 +360,14 @@ class Core:
         calls: list[Call] = []
         if isinstance(event, Transcript):
             event = self.speech.transcript(event, message)
+            if is_delta and event.text:  # and not only what a replay makes it repeat
+                self._attempts.answered()
             if self.speech.seam.differed:
                 self.findings.note(checks.replay_differs())
         elif isinstance(event, TurnEvent):
             calls = self.speech.turn(event)
+            if isinstance(event, TurnEnd):
+                self._attempts.answered()
         elif isinstance(event, FlushDone):
             self._flush_done(now)
         elif isinstance(event, Done):
@@ -384,7 +390,7 @@ class Core:
         if self._complaint is not None:
             self.fail(self._complaint)
         elif not self._is_normal(code):
-            self.lost(error)
+            self.lost(error, now)
         elif self.session.state is not State.CLOSED:
             self._failed(error)
         elif self._endpoint.answers_close:
@@ -404,13 +410,14 @@ class Core:
             return False
         return self.session.from_server(FromServer.CLOSED_NORMALLY)
 
-    def lost(self, error: CartesiaSTTError) -> None:
+    def lost(self, error: CartesiaSTTError, now: float) -> None:
         """Note that the connection broke: it is made anew, or that is the end."""
         if self.session.ended or self.session.state is State.CONNECTING:
             return  # known already, by the other thread or the other end
         if not self._attempts.worth(error):
             self.fail(self._complaint or error)
             return
+        self._attempts.stood(now - self._connected_at)
         self.session.ours(Ours.RECONNECT)
         self._loss = error
         forgotten = self.outbox.forgotten
@@ -496,6 +503,7 @@ class Core:
         if not self.outbox.flushed():
             self.findings.note(checks.unasked_flush_done())
             return
+        self._attempts.answered()
         self.speech.all_answered()
         self.counters.finalizes += 1
         seconds = self.finalizes.answered(self.speech.end_utterance(), now)

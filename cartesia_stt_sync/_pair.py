@@ -201,7 +201,9 @@ class ThreadPair(Line):
             return transport is self._transport and core.connected_now
 
         if self._stream.wait_while(current, seconds):
-            self._stream.change(lambda core: core.lost(error) if current() else None)
+            self._stream.change(
+                lambda core: core.lost(error, self._stream.now()) if current() else None
+            )
 
     def _watch_farewell(self) -> None:
         """Cut the connection if the server does not close it after its ``done``."""
@@ -238,7 +240,7 @@ class ThreadPair(Line):
                 del message, calls  # they would be kept until the next ones
         except (ConnectionLost, ProtocolError) as exc:
             transport.abort()  # which wakes the sender, too
-            self._stream.change(Core.lost, exc)
+            self._stream.change(Core.lost, exc, stream.now())
 
     def _connect_again(self) -> Transport | None:
         """Make another connection; ``None``: it is over."""

@@ -191,7 +191,7 @@ class Receiving(Sending):
                 self._teller.tell(calls)
             elif isinstance(end, (ConnectionLost, ProtocolError)):
                 transport.abort()
-                self._stream.change(Core.lost, end)
+                self._stream.change(Core.lost, end, self._stream.now())
             else:
                 raise end
         except BaseException as exc:

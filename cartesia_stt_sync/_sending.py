@@ -204,7 +204,7 @@ class Sending(Line):
             if self._stream.core.connected_now:
                 if not due:
                     return self._by
-                self._stream.core.lost(self._loss)
+                self._stream.core.lost(self._loss, self._stream.now())
                 self._stream.wake()
             self._enter(Stage.CONNECTED)
             return self._stream.now()

@@ -46,7 +46,7 @@ def check_end(model: Model) -> None:
     text = core.speech.assembler.text
     error, state = core.error, model.state
     late = ConnectionLost("late")
-    core.lost(late)
+    core.lost(late, model.now)
     core.fail(late)
     core.abort()
     core.close(b"", 0, model.now)

@@ -33,6 +33,7 @@ __all__ = ["Model"]
 
 _RATE = 1000
 _LONGEST_WAIT = 300.0
+_STOOD = 60.0
 _W, _O, _D, _C = State.CONNECTING, State.OPEN, State.DRAINING, State.CLOSING
 _END, _BAD = State.CLOSED, State.FAILED
 
@@ -67,7 +68,8 @@ class Model:
         self.texts: list[str] = []  # of all finals
         self.told = 0  # characters of the text that have answered a finalize
         self.repeats = False  # whether audio was sent again
-        self.tries = 0  # since the server last said something
+        self.tries = 0  # since the server last answered something
+        self.connected_at = 0.0
 
     @property
     def state(self) -> State:
@@ -187,6 +189,7 @@ class Model:
         assert all(place <= self.at or place >= at for place in self.finalizes)
         self.at = at
         self.begin = self.at
+        self.connected_at = self.now
         self.pace.restart(self.now)
 
     def take_in(self, event: Event, size: int = 0) -> None:
@@ -198,7 +201,6 @@ class Model:
         if ended:
             assert calls == []
             return
-        self.tries = 0
         if isinstance(event, Transcript) and event.is_final:
             self._final(event, told, full=not calls)
         elif isinstance(event, FlushDone) and self.awaiting:
@@ -206,6 +208,7 @@ class Model:
             self.perhaps = max(self.perhaps, self.surely)
             self.answered += 1
             self._answered()
+            self.tries = 0
         elif isinstance(event, FlushDone):
             codes = [finding.code for finding in self.core.findings.all]
             assert "unasked-flush-done" in codes
@@ -226,6 +229,7 @@ class Model:
             self.perhaps = max(self.perhaps, self.at)
         self.texts.append(event.text)
         (delta,) = self.core.speech.assembler.deltas[told:]
+        self.tries = 0 if delta.text else self.tries
         assert event.text.endswith(delta.text), "words that nobody sent"
         assert self.repeats or event.text == delta.text, "text was cut"
         for word in delta.words or ():
@@ -235,7 +239,7 @@ class Model:
     def lost(self, error: ConnectionLost) -> None:
         """Have the connection break."""
         with self.move("lost"), self._rewound():
-            self.core.lost(error)
+            self.core.lost(error, self.now)
 
     def server_closed(self, code: int) -> None:
         """Have the server close it."""
@@ -256,6 +260,8 @@ class Model:
         yield
         if self.state is not _W or before is _W:
             return
+        if self.now - self.connected_at >= _STOOD:
+            self.tries = 0
         most = round(self.options.max_replay * _RATE) * self.width
         at = self.core.outbox.source_bytes
         again = self.core.counters.replayed - replayed

@@ -160,7 +160,7 @@ def hour(seconds: int = 3600, losses: int = 5) -> Hour:
         core.finalizes.answers.clear()
         if lost_at and word >= lost_at[0]:
             lost_at.pop(0)
-            core.lost(ConnectionLost("gone"))
+            core.lost(ConnectionLost("gone"), rig.now)
             core.next_attempt()
             wire.connect()
             core.connected(None, rig.now)

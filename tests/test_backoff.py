@@ -158,6 +158,14 @@ class TestAttempts:
         attempts.answered()
         assert [attempts.next() for _ in range(3)] == [(1, 0.25), (2, 0.5), None]
 
+    @pytest.mark.parametrize(("seconds", "anew"), [(59.9, False), (60.0, True)])
+    def test_stood(self, seconds: float, anew: bool) -> None:
+        """A connection that stood for a minute was no try that failed."""
+        attempts = Attempts(Reconnect(attempts=1), most)
+        assert attempts.next() is not None
+        attempts.stood(seconds)
+        assert (attempts.next() is not None) is anew
+
     def test_never(self) -> None:
         """Without a policy nothing is worth a try."""
         attempts = Attempts(None, most)

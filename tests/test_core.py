@@ -30,6 +30,7 @@ from cartesia_stt_sync.errors import (
 )
 from cartesia_stt_sync.events import (
     Closed,
+    Connected,
     Done,
     ErrorEvent,
     Event,
@@ -37,6 +38,9 @@ from cartesia_stt_sync.events import (
     Malformed,
     Reconnecting,
     Transcript,
+    TurnEnd,
+    TurnStart,
+    TurnUpdate,
     Unknown,
     Word,
 )
@@ -404,7 +408,7 @@ class TestCloseAndDone:
         """A close before the connection stands drains as soon as it does."""
         rig = Rig()
         rig.feed(SECOND)
-        rig.core.lost(lost())
+        rig.core.lost(lost(), rig.now)
         rig.close()
         assert rig.state() is State.CONNECTING
         assert rig.core.step(rig.now) == Wait(None)
@@ -581,7 +585,7 @@ class TestStuck:
         rig = Rig()
         rig.finalize()
         assert isinstance(rig.core.step(rig.now), Send)
-        rig.core.lost(lost())
+        rig.core.lost(lost(), rig.now)
         rig.now += 9.0
         assert rig.core.stuck(rig.now, 0).startswith(
             "'queued': the connection was lost"
@@ -631,7 +635,7 @@ class TestErrors:
         if state != "draining":
             rig.run()
         if state == "connecting":
-            rig.core.lost(lost())
+            rig.core.lost(lost(), rig.now)
         rig.hear(
             ErrorEvent(
                 message="No credits are left.",
@@ -702,7 +706,7 @@ class TestErrors:
         rig.core.fail(ClosedError("second"))
         rig.core.abort()
         rig.close()
-        rig.core.lost(lost())
+        rig.core.lost(lost(), rig.now)
         rig.core.server_closed(1000, "", rig.now)
         rig.hear(ErrorEvent(message="third"))
         assert str(rig.core.error) == "first"
@@ -733,7 +737,7 @@ class TestErrors:
         core = rig.core
         ways: dict[str, Callable[[], object]] = {
             "fail": lambda: core.fail(ProtocolError("x")),
-            "lost": lambda: core.lost(lost()),
+            "lost": lambda: core.lost(lost(), rig.now),
             "server_closed": lambda: core.server_closed(1011, "", rig.now),
             "abort": core.abort,
             "error": lambda: rig.hear(ErrorEvent(message="x")),
@@ -756,7 +760,7 @@ class TestLoss:
         rig.feed(SECOND)
         rig.finalize()
         rig.run(2.0)
-        rig.core.lost(lost())
+        rig.core.lost(lost(), rig.now)
         assert rig.state() is State.CONNECTING
         assert rig.answers() == []
         assert rig.core.step(rig.now) == Wait(None)
@@ -778,7 +782,7 @@ class TestLoss:
         rig = Rig()
         rig.feed(bytes(len(SECOND) * 8))
         rig.run(8.0)
-        rig.core.lost(lost())
+        rig.core.lost(lost(), rig.now)
         told = rig.core.next_attempt()
         assert told is not None
         assert told.replay_seconds == rig.core.counters.replayed == 0.5
@@ -786,7 +790,7 @@ class TestLoss:
         rig.feed(bytes(len(SECOND) * 8))
         rig.run(9.0)
         rig.hear(Transcript(text="Hm", is_final=False))
-        rig.core.lost(lost())
+        rig.core.lost(lost(), rig.now)
         told = rig.core.next_attempt()
         assert told is not None
         assert told.replay_seconds == 8.5
@@ -799,7 +803,7 @@ class TestLoss:
             rig.finalize()
         rig.run(3.0)
         rig.hear(final("one"), FlushDone())
-        rig.core.lost(lost())
+        rig.core.lost(lost(), rig.now)
         rig.core.connected(None, rig.now)
         rig.run(3.0)
         rig.hear(final(" two"), FlushDone())
@@ -812,7 +816,7 @@ class TestLoss:
         rig.finalize()
         rig.run()
         rig.now += 5.0
-        rig.core.lost(lost())
+        rig.core.lost(lost(), rig.now)
         rig.core.connected(None, rig.now)
         rig.run()
         rig.now += 0.5
@@ -823,7 +827,7 @@ class TestLoss:
         """After the last try the session fails, with what went wrong last."""
         rig = Rig(reconnect=Reconnect(attempts=2))
         rig.finalize()
-        rig.core.lost(lost())
+        rig.core.lost(lost(), rig.now)
         assert rig.core.next_attempt() is not None
         rig.core.refused(ConnectError("no route"))
         assert rig.core.next_attempt() is not None
@@ -839,31 +843,87 @@ class TestLoss:
         """A server that accepts and drops each connection is given up on, too."""
         rig = Rig(reconnect=Reconnect(attempts=3))
         attempts = []
-        rig.core.lost(lost())
+        rig.core.lost(lost(), rig.now)
         while (told := rig.core.next_attempt()) is not None:
             attempts.append(told.attempt)
             rig.core.connected(None, rig.now)
             rig.feed(SECOND)
             rig.run(1.0)
-            rig.core.lost(lost())
+            rig.core.lost(lost(), rig.now)
         assert attempts == [1, 2, 3]
         assert rig.state() is State.FAILED
 
-    def test_an_answer_starts_anew(self) -> None:
-        """Tries count since the server last answered."""
+    @pytest.mark.parametrize("what", ["text", "finalize", "turn", "time"])
+    def test_tries_count_anew(self, what: str) -> None:
+        """After text, an answered finalize, a turn's end, and a minute of peace."""
         rig = Rig(reconnect=Reconnect(attempts=1))
         for _ in range(5):
-            rig.core.lost(lost())
+            rig.core.lost(lost(), rig.now)
             told = rig.core.next_attempt()
             assert told is not None
             assert told.attempt == 1
             rig.core.connected(None, rig.now)
-            rig.hear(partial("still here"))
+            if what == "text":
+                rig.hear(final("new"))
+            elif what == "finalize":
+                rig.finalize()
+                rig.run()
+                rig.hear(FlushDone())
+            elif what == "turn":
+                rig.hear(TurnEnd(transcript=""))
+            else:
+                rig.now += 60.0
+
+    @pytest.mark.parametrize(
+        "says",
+        [
+            Connected(),
+            partial("one"),
+            final(""),
+            final("one two"),  # what was sent again says so once more
+            FlushDone(),  # that nobody has asked for
+            TurnStart(),
+            TurnUpdate(transcript="one"),
+            Unknown(type="hello"),
+            Malformed(reason="not JSON", data="?"),
+        ],
+    )
+    def test_talk_is_no_answer(self, says: Event) -> None:
+        """A server that takes each connection, says something and drops it: no end.
+
+        All that is sent again is billed again, and who closes would wait for ever.
+        """
+        rig = Rig(reconnect=Reconnect(attempts=2))
+        rig.feed(SECOND)
+        rig.run(2.0)
+        rig.hear(final("one two"))
+        for attempt in (1, 2):
+            rig.core.lost(lost(), rig.now)
+            told = rig.core.next_attempt()
+            assert told is not None
+            assert told.attempt == attempt
+            rig.core.connected(None, rig.now)
+            rig.run(59.0)
+            rig.hear(says)
+        rig.core.lost(lost(), rig.now)
+        assert rig.core.next_attempt() is None
+        assert isinstance(rig.core.error, ConnectionLost)
+
+    def test_the_close_of_an_earlier_connection(self) -> None:
+        """What handlers are told at the end is how the last one was closed."""
+        rig = Rig()
+        rig.core.server_closed(1012, "deploy", rig.now)
+        assert rig.core.next_attempt() is not None
+        rig.core.connected(None, rig.now)
+        rig.close()
+        rig.run()
+        rig.hear(Done())
+        assert rig.core.farewell() == [("close", Closed(code=None, reason=""))]
 
     def test_refused_for_good(self) -> None:
         """A refusal that will not pass ends it at once, as what it is."""
         rig = Rig()
-        rig.core.lost(lost())
+        rig.core.lost(lost(), rig.now)
         rig.core.next_attempt()
         error = AuthenticationError("revoked", status_code=401)
         rig.core.refused(error)
@@ -873,7 +933,7 @@ class TestLoss:
     def test_asked_to_wait(self) -> None:
         """A refusal that says how long to wait is heeded."""
         rig = Rig()
-        rig.core.lost(lost())
+        rig.core.lost(lost(), rig.now)
         rig.core.next_attempt()
         error = RateLimitError("too many", status_code=429)
         error.retry_after = 7.0
@@ -887,7 +947,7 @@ class TestLoss:
         rig = Rig()
         rig.finalize()
         rig.run()
-        rig.core.lost(lost())
+        rig.core.lost(lost(), rig.now)
         rig.hear(Done())
         rig.core.connected(None, rig.now)
         rig.run()
@@ -900,8 +960,8 @@ class TestLoss:
         rig = Rig()
         rig.feed(SECOND)
         rig.run(2.0)
-        rig.core.lost(lost())
-        rig.core.lost(lost())
+        rig.core.lost(lost(), rig.now)
+        rig.core.lost(lost(), rig.now)
         rig.core.server_closed(1011, "", rig.now)
         rig.core.server_closed(1000, "", rig.now)
         assert rig.state() is State.CONNECTING
@@ -939,7 +999,7 @@ class TestLoss:
         assert not rig.core.connected_now
         rig.open()
         assert rig.core.connected_now
-        rig.core.lost(lost())
+        rig.core.lost(lost(), rig.now)
         assert not rig.core.connected_now
         rig.core.connected(None, rig.now)
         closing(rig)
@@ -951,7 +1011,7 @@ class TestLoss:
         """With reconnect=None the first loss is the end."""
         rig = Rig(reconnect=None)
         error = lost()
-        rig.core.lost(error)
+        rig.core.lost(error, rig.now)
         assert rig.core.error is error
 
     @pytest.mark.parametrize("max_replay", [0.0, 30.0])
@@ -961,7 +1021,7 @@ class TestLoss:
         rig.feed(SECOND)
         closing(rig)
         rig.now += 5.0
-        rig.core.lost(lost())
+        rig.core.lost(lost(), rig.now)
         rig.now += 1.0
         rig.sent.clear()
         rig.core.connected(None, rig.now)
@@ -977,7 +1037,7 @@ class TestLoss:
         rig = Rig(reconnect=Reconnect(max_replay=0.25))
         rig.feed(SECOND)
         rig.run(2.0)
-        rig.core.lost(lost())
+        rig.core.lost(lost(), rig.now)
         assert rig.codes() == ["replay-overflow"]
         assert rig.core.findings.all[0].message.startswith("0.8 s of audio")
 
@@ -988,7 +1048,7 @@ class TestLoss:
         rig.finalize()
         rig.run(2.0)
         rig.hear(FlushDone())
-        rig.core.lost(lost())
+        rig.core.lost(lost(), rig.now)
         assert rig.codes() == []
 
     def test_aborted_meanwhile(self) -> None:
@@ -1003,10 +1063,10 @@ class TestSeam:
 
     def lose(self, rig: Rig, seconds: float) -> None:
         """Lose the connection, make it anew, send all again."""
-        rig.core.lost(lost())
-        assert rig.core.next_attempt() == Reconnecting(
-            attempt=1, delay=0.25, replay_seconds=seconds
-        )
+        rig.core.lost(lost(), rig.now)
+        told = rig.core.next_attempt()
+        assert told is not None
+        assert told.replay_seconds == seconds
         rig.core.connected(None, rig.now)
         rig.run(5.0)
 
@@ -1232,7 +1292,7 @@ class TestEvents:
         )
         assert rig.calls[0] == ("transcript", told)
         assert list(rig.core.speech.assembler.deltas) == [told]
-        rig.core.lost(lost())
+        rig.core.lost(lost(), rig.now)
         rig.core.connected(None, rig.now)
         rig.run(1.0)
         rig.hear(final("c", words=(Word("c", 0.0, 0.25),)))
@@ -1315,7 +1375,7 @@ class TestFeeding:
     def test_before_the_connection(self) -> None:
         """Audio and finalizes that come while it connects are kept."""
         rig = Rig()
-        rig.core.lost(lost())
+        rig.core.lost(lost(), rig.now)
         rig.feed(SECOND)
         rig.finalize()
         rig.core.connected(None, rig.now)

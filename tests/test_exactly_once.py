@@ -69,7 +69,7 @@ class Call:
 
     def lose(self, seconds: float) -> None:
         """Lose the connection, with all that is on the way, and make it anew."""
-        self.rig.core.lost(ConnectionLost("gone"))
+        self.rig.core.lost(ConnectionLost("gone"), self.rig.now)
         assert self.rig.core.next_attempt() is not None
         self.on_the_way = []
         self.hearer = Hearer(*self.options)
