@@ -24,7 +24,7 @@ from ._stats import Stats
 from ._stream import Stream
 from ._transport import Transport
 from .checks import Finding
-from .errors import ConfigError
+from .errors import ClosedError, ConfigError
 from .events import Event
 
 __all__ = ["Face"]
@@ -140,7 +140,12 @@ class Face:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if kind is None:
+        if self.__stream.inherited:
+            return  # by a fork: there is nothing here to end, and exc is the child's
+        # Somebody else has closed it, which is why the call in this block failed: to
+        # abort would lose the last words that they wait for.
+        closed = isinstance(exc, ClosedError) and self.__stream.draining
+        if kind is None or closed:
             self.close()
         else:
             self.abort()

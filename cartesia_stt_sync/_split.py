@@ -127,6 +127,16 @@ class Split:
         return any(stream.left_open for stream in self.streams)
 
     @property
+    def draining(self) -> bool:
+        """Whether they have been closed, and one is not over."""
+        return any(stream.draining for stream in self.streams)
+
+    @property
+    def inherited(self) -> bool:
+        """Whether this is a forked child's copy."""
+        return self.streams[0].inherited
+
+    @property
     def error(self) -> CartesiaSTTError | None:
         """Why one has failed, if one did."""
         return next((s.error for s in self.streams if s.error is not None), None)

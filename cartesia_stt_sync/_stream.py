@@ -146,7 +146,17 @@ class Stream:
         """Whether nobody has closed it in this process."""
         unused = self.core.session.state is State.NEW
         done = unused or self.ended or self.core.outbox.closing
-        return not done and self._pid == os.getpid()
+        return not done and not self.inherited
+
+    @property
+    def draining(self) -> bool:
+        """Whether it has been closed, and is not over."""
+        return self.core.outbox.closing and not self.ended
+
+    @property
+    def inherited(self) -> bool:
+        """Whether this is a forked child's copy."""
+        return self._pid != os.getpid()
 
     @property
     def error(self) -> CartesiaSTTError | None:
@@ -167,7 +177,7 @@ class Stream:
         The threads, and perhaps the lock's owner, stayed behind in the parent; a
         child that waited for either would wait for ever.
         """
-        if self._pid != os.getpid():
+        if self.inherited:
             raise ClosedError(
                 "this transcriber was inherited over a fork, and its threads were "
                 "not; make a new one in the child process"

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from cartesia_stt_sync.server import LocalServer
+from cartesia_stt_sync.server import Fault, LocalServer
 
 from .peer import Connection, Peer, silent
 from .programs import LIMIT, Program, python
@@ -59,6 +59,40 @@ def test_an_error_at_exit_is_logged() -> None:
     assert code == 0
     assert "left open at exit" in err
     assert "close_timeout=0.1 s" in err
+
+
+@pytest.mark.parametrize("pool", ["None", "Pool()"])
+def test_close_ends_a_block_that_feeds(pool: str) -> None:
+    """Who closes from outside gets every last word, and so does who leaves the block.
+
+    The call in the block fails, but that is no reason to abort what is being drained.
+    """
+    script = [(0.2, "Hello"), (0.9, " world")]
+    with LocalServer(script=script, faults=[Fault.slow(0.5)]) as server:
+        code, out, err = python(
+            f"""
+            import threading, time
+            from cartesia_stt_sync import ClosedError, Pool, Transcriber
+            t = Transcriber(max_buffer=1.0, pool={pool})
+            left = []
+            def microphone():
+                try:
+                    with t:
+                        while True:
+                            t.feed(bytes(range(250)) * 13)
+                except ClosedError as exc:
+                    left.append(t.text)
+            thread = threading.Thread(target=microphone)
+            thread.start()
+            time.sleep(1.0)
+            t.close()
+            print(t.text)
+            thread.join()
+            print(*left)
+            """,
+            server.base_url,
+        )
+    assert (code, out, err) == (0, "Hello world\nHello world\n", "")
 
 
 def test_an_exception_in_the_script_does_not_hang_it() -> None:
@@ -270,6 +304,40 @@ def test_exit_from_inside_with_and_from_a_thread() -> None:
             server.base_url,
         )
     assert (code, out, err) == (7, "on\n", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.parametrize("end", ["sys.exit(3)", "os.close(-1)", "pass"])
+@pytest.mark.parametrize("channels", ["mix", "split"])
+def test_a_forked_child_leaves_a_block(end: str, channels: str) -> None:
+    """As if it were none: with its own exit or error, and the parent drains."""
+    with LocalServer(script=[(0.1, "Hello")]) as server:
+        code, out, err = python(
+            f"""
+            import os, sys, warnings
+            from cartesia_stt_sync import AudioFormat, Transcriber
+            warnings.simplefilter("ignore", DeprecationWarning)  # fork with threads
+            source = AudioFormat("pcm_s16le", 16000, 2)
+            pid = None
+            try:
+                with Transcriber(source=source, channels="{channels}") as t:
+                    t.feed(bytes(12800))
+                    pid = os.fork()
+                    if not pid:
+                        {end}
+            except OSError:
+                assert not pid
+                os._exit(4)
+            if not pid:
+                os._exit(5)
+            _, status = os.waitpid(pid, 0)
+            print(os.waitstatus_to_exitcode(status), t.text)
+            """,
+            server.base_url,
+        )
+    text = "Hello\nHello" if channels == "split" else "Hello"
+    child = {"sys.exit(3)": 3, "os.close(-1)": 4, "pass": 5}[end]
+    assert (code, out, err) == (0, f"{child} {text}\n", "")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
