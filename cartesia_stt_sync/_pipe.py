@@ -68,6 +68,16 @@ class Pipe(Protocol):
     def wait_to_write(self, seconds: float | None) -> None:
         """Wait until there may be room to write, or the time is up."""
 
+    def waits_for(self, reading: bool, writing: bool) -> tuple[bool, bool]:
+        """Say what to wait for on the descriptor, to read or write next.
+
+        TLS may have to do either before the other, and a descriptor that is ready for
+        what it does not wait for would be found ready again and again.
+
+        Returns:
+            Whether for something to read, and whether for room to write.
+        """
+
 
 def pipe(sock: socket.socket) -> Pipe:
     """The one that suits a connected socket, which is its own from here on."""
@@ -91,11 +101,17 @@ class DirectPipe:
     def read(self) -> bytes:
         """See `Pipe`."""
         data = self.sock.recv(self._first)
-        if len(data) == self._first and (more := self.read_now(_READ)):
-            # The next may be as long, and to be read in one call instead of two.
-            self._first = min(2 * self._first, _MOST)
-            return data + more
-        return data
+        if len(data) < self._first:
+            return data
+        try:
+            more = self.read_now(_READ)
+        except OSError:  # it comes again, behind what had come before it
+            return data
+        if not more:
+            return data
+        # The next may be as long, and to be read in one call instead of two.
+        self._first = min(2 * self._first, _MOST)
+        return data + more
 
     def read_now(self, most: int) -> bytes | None:
         """See `Pipe`."""
@@ -118,6 +134,10 @@ class DirectPipe:
     def wait_to_write(self, seconds: float | None) -> None:
         """See `Pipe`."""
         _poll(self.sock, write=True).poll(_milliseconds(seconds))
+
+    def waits_for(self, reading: bool, writing: bool) -> tuple[bool, bool]:
+        """See `Pipe`."""
+        return reading, writing
 
 
 class PolledPipe:
@@ -147,14 +167,15 @@ class PolledPipe:
 
     def read_now(self, most: int) -> bytes | None:
         """See `Pipe`."""
+        self._write_first = False
         try:
             with self._lock:
                 return self.sock.recv(most)
         except (BlockingIOError, ssl.SSLWantReadError):
-            self._write_first = False
+            return None
         except ssl.SSLWantWriteError:
             self._write_first = True
-        return None
+            return None
 
     def more(self) -> bool:
         """See `Pipe`."""
@@ -183,6 +204,15 @@ class PolledPipe:
             seconds = _CROSSED if seconds is None else min(seconds, _CROSSED)
         waits = _poll(self.sock, write=not self._read_first)
         waits.poll(_milliseconds(seconds))
+
+    def waits_for(self, reading: bool, writing: bool) -> tuple[bool, bool]:
+        """See `Pipe`."""
+        read_first = writing and self._read_first
+        write_first = reading and self._write_first
+        return (
+            read_first or (reading and not write_first),
+            write_first or (writing and not read_first),
+        )
 
     def _wait_to_read(self) -> None:
         if self._write_first:

@@ -277,6 +277,10 @@ class RecordingTransport:
         """What to watch."""
         return self._inner.fileno()
 
+    def waits_for(self, reading: bool, writing: bool) -> tuple[bool, bool]:
+        """What to watch it for."""
+        return self._inner.waits_for(reading, writing)
+
     def begin(self, data: bytes | str) -> bool:
         """Send one message as far as it goes; noted first, as a whole one."""
         with self._outgoing(data):

@@ -90,6 +90,9 @@ class Transport(Protocol):
     def fileno(self) -> int:
         """What to watch, for `take` and `flush`; -1: it is closed."""
 
+    def waits_for(self, reading: bool, writing: bool) -> tuple[bool, bool]:
+        """What to watch it for, to `take` or `flush` more; see `Pipe.waits_for`."""
+
     def begin(self, data: bytes | str) -> bool:
         """Send one message as far as it goes; true: whole, false: see `flush`."""
 
@@ -227,6 +230,11 @@ class WebsocketTransport:
         """The socket's descriptor; -1 before `open` and after `close`."""
         pipe = self._pipe
         return -1 if pipe is None else pipe.sock.fileno()
+
+    def waits_for(self, reading: bool, writing: bool) -> tuple[bool, bool]:
+        """What to watch it for; see `Pipe`."""
+        pipe = self._pipe
+        return (reading, writing) if pipe is None else pipe.waits_for(reading, writing)
 
     def begin(self, data: bytes | str) -> bool:
         """Send one message, as far as that goes at once.

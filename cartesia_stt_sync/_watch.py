@@ -75,7 +75,8 @@ class _Entry:
     @property
     def wanted(self) -> int:
         """What it should be registered for."""
-        return (_READ if self.reading else 0) | (_WRITE if self.writing else 0)
+        read, write = self.transport.waits_for(self.reading, self.writing)
+        return (_READ if read else 0) | (_WRITE if write else 0)
 
 
 class Watch:
@@ -217,13 +218,22 @@ class Watch:
             if entry.writing:  # also where it can be read: TLS may have waited for it
                 self._flush(entry)
                 self._register(entry)
-            if mask & _READ and entry.reading:
+            # Nor does who only reads wait for room but where TLS has to write first.
+            if entry.reading and (mask & _READ or not entry.writing):
                 taken = entry.transport.take()
                 if taken and not isinstance(taken[-1], bytes):
                     self._drop(entry)  # before its reader closes it
+                elif entry.writing or not taken:
+                    self._look_again(entry)
         except Exception as exc:
             taken = [*taken, self._failed(entry, exc)]
         return taken
+
+    def _look_again(self, entry: _Entry) -> None:
+        """See what it waits for now: with TLS, one way may have opened the other."""
+        if entry.writing:
+            self._flush(entry)
+        self._register(entry)
 
     def _hand_on(self, entry: _Entry, messages: Sequence[Taken | Exception]) -> None:
         """Let its reader have what came."""
@@ -251,15 +261,16 @@ class Watch:
         entry.reader.flushed(entry.transport, error)
 
     def _register(self, entry: _Entry) -> None:
-        if entry.transport not in self._entries or entry.events == entry.wanted:
+        wanted = entry.wanted
+        if entry.transport not in self._entries or entry.events == wanted:
             return
-        if not entry.wanted:
+        if not wanted:
             self._selector.unregister(entry.fd)
         elif entry.events:
-            self._selector.modify(entry.fd, entry.wanted, entry)
+            self._selector.modify(entry.fd, wanted, entry)
         else:
-            self._selector.register(entry.fd, entry.wanted, entry)
-        entry.events = entry.wanted
+            self._selector.register(entry.fd, wanted, entry)
+        entry.events = wanted
 
     def _drop(self, entry: _Entry) -> None:
         """Forget a connection."""

@@ -137,6 +137,9 @@ class FakeTransport:
             raise message
         return message
 
+    def waits_for(self, reading: bool, writing: bool) -> tuple[bool, bool]:
+        return reading, writing
+
     def fileno(self) -> int:
         with self._changed:
             if self.closed:

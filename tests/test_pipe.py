@@ -80,6 +80,27 @@ def test_reading_what_is_longer() -> None:
         assert calls == [2, 2, 1, 1]
 
 
+def test_reading_before_a_reset() -> None:
+    """What had come counts, however long it is; the reset comes with the next call."""
+    reset = ConnectionResetError("reset")
+    says: list[bytes | Exception] = [b"e" * 479, reset, reset]
+
+    class Reset(Green):
+        def recv(self, *args: int) -> bytes:
+            said = says.pop(0)
+            if isinstance(said, Exception):
+                raise said
+            assert len(said) == args[0], "the test is for reads that are full"
+            return said
+
+    near, far = socket.socketpair()
+    with near, far:
+        end = DirectPipe(Reset(near))  # type: ignore[arg-type]  # all it needs
+        assert end.read() == b"e" * 479
+        with pytest.raises(ConnectionResetError):
+            end.read()
+
+
 def test_reading_waits(ends: tuple[Pipe, socket.socket]) -> None:
     """Until something comes, or the socket is shut down."""
     end, far = ends
@@ -187,3 +208,32 @@ def test_writing_that_has_to_read_first(seconds: float | None) -> None:
         assert end.write_now(b"x") == 0
         end.wait_to_write(seconds)  # though nothing ever comes
         assert end.write_now(b"x") == 1
+
+
+def test_what_is_waited_for(ends: tuple[Pipe, socket.socket]) -> None:
+    """What is to be done, where nothing has to be done before it."""
+    end, _ = ends
+    for wanted in ((True, True), (True, False), (False, True), (False, False)):
+        assert end.waits_for(*wanted) == wanted
+
+
+def test_what_is_waited_for_instead() -> None:
+    """Where TLS has to do the other first, that; until it has done it."""
+    near, far = socket.socketpair()
+    with near, far:
+        crossed = Crossed(near)
+        end = PolledPipe(crossed)  # type: ignore[arg-type]  # as TLS
+        crossed.says = ssl.SSLWantReadError()
+        assert end.write_now(b"x") == 0
+        assert end.waits_for(False, True) == (True, False)
+        assert end.waits_for(True, True) == (True, False)
+        assert end.waits_for(True, False) == (True, False)
+        assert end.write_now(b"x") == 1
+        assert end.waits_for(True, True) == (True, True)
+        crossed.says = ssl.SSLWantWriteError()
+        assert end.read_now(1) is None
+        assert end.waits_for(True, False) == (False, True)
+        assert end.waits_for(True, True) == (False, True)
+        far.sendall(b"x")
+        assert end.read_now(1) == b"x"
+        assert end.waits_for(True, False) == (True, False)

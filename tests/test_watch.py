@@ -31,6 +31,9 @@ class Line:
         self.room = True
         self._turns = turns
 
+    def waits_for(self, reading: bool, writing: bool) -> tuple[bool, bool]:
+        return reading, writing
+
     def fileno(self) -> int:
         return self.near.fileno()
 
@@ -253,3 +256,80 @@ class TestBell:
             bell.wait(1.0)
         assert not lock.locked()
         assert not bell._waited_for
+
+
+class Secured(Line):
+    """One by TLS, which has to read before it writes, or the other way round.
+
+    Attributes:
+        read_first: Whether it does.
+        write_first: Likewise.
+        flushes: How often it was to send the rest of a message.
+    """
+
+    read_first = write_first = False
+    flushes = 0
+
+    def waits_for(self, reading: bool, writing: bool) -> tuple[bool, bool]:
+        read_first = writing and self.read_first
+        write_first = reading and self.write_first
+        return (
+            read_first or (reading and not write_first),
+            write_first or (writing and not read_first),
+        )
+
+    def take(self) -> list[bytes]:
+        if self.write_first:
+            self.write_first = False  # there is room: now it has written
+            return []
+        taken = super().take()
+        self.read_first = self.read_first and not taken
+        return taken
+
+    def flush(self) -> bool:
+        self.flushes += 1
+        return not self.read_first
+
+    def flushed(self, transport: object, error: object) -> None:
+        self.heard.append(["flushed"])
+
+
+@pytest.fixture
+def secured() -> Iterator[tuple[_watch.Watch, Secured]]:
+    """A watch, and one connection by TLS."""
+    watch, line = Watch(), Secured([])
+    watch.watch(line, line)  # type: ignore[arg-type]  # all it needs of them
+    watch.select(LIMIT)
+    watch.read()
+    yield watch, line
+    watch.close()
+    line.near.close()
+    line.far.close()
+
+
+def test_writing_that_has_to_read_first(secured: tuple[Watch, Secured]) -> None:
+    """Room to write is not waited for, which is there; and it goes on once it can."""
+    watch, line = secured
+    line.read_first = True
+    watch.flush(line)  # type: ignore[arg-type]  # all it needs
+    assert watch.select(LIMIT)
+    watch.read()
+    assert line.flushes >= 1
+    assert not watch.select(0.01), "it would be asked again and again"
+    line.far.send(b"x")
+    assert watch.select(LIMIT)
+    watch.read()
+    assert line.heard == [["flushed"], [b"x"]]
+    assert not watch.select(0)
+
+
+def test_reading_that_has_to_write_first(secured: tuple[Watch, Secured]) -> None:
+    """It is woken by room to write, and reads on as usual."""
+    watch, line = secured
+    line.write_first = True
+    line.far.send(b"x")
+    for _ in range(2):  # first there is something to read, and then room to write
+        assert watch.select(LIMIT)
+        watch.read()
+    assert line.heard == [[b"x"]]
+    assert not watch.select(0)
