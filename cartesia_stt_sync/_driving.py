@@ -36,7 +36,6 @@ __all__ = [
     "log",
     "report",
     "running",
-    "uninterrupted",
 ]
 
 log = logging.getLogger("cartesia_stt_sync")
@@ -311,37 +310,6 @@ class Line(ABC):
         if gone:
             transport.abort()
         return transport
-
-
-def uninterrupted(steps: Callable[[], None]) -> None:
-    """Take steps of which a Ctrl-C must not leave half undone.
-
-    It falls to the main thread, and to no other: whoever is that has them taken by
-    another, and may be interrupted while it waits.
-
-    Raises:
-        BaseException: What they raised.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        steps()
-        return
-    failures: list[BaseException] = []
-
-    def take() -> None:
-        try:
-            steps()
-        except BaseException as exc:
-            failures.append(exc)
-
-    thread = threading.Thread(target=take, name="cartesia-stt-start", daemon=True)
-    try:
-        thread.start()
-    except RuntimeError:  # there are no more threads to be had
-        steps()
-        return
-    thread.join()
-    if failures:
-        raise failures.pop()
 
 
 def report(findings: Iterable[checks.Finding]) -> None:

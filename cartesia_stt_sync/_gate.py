@@ -1,17 +1,19 @@
 """The lock of a transcriber, and what its streams ask of whoever drives them.
 
 Decides nothing. `Driver` says what a stream needs of the threads behind it; `Gate` is
-what the streams of one transcriber share.
+what the streams of one transcriber share; `uninterrupted` is for what must not be left
+half done.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Protocol
 
 from ._handlers import Handlers
 
-__all__ = ["Driver", "Gate"]
+__all__ = ["Driver", "Gate", "uninterrupted"]
 
 
 class Driver(Protocol):
@@ -72,3 +74,34 @@ class Gate:
     def is_current_thread(self) -> bool:
         """Whether the caller is one of the drivers' own threads, in a callback."""
         return any(driver.is_current_thread() for driver in self.drivers)
+
+
+def uninterrupted(steps: Callable[[], None]) -> None:
+    """Take steps of which a Ctrl-C must not leave half undone.
+
+    It falls to the main thread, and to no other: whoever is that has them taken by
+    another, and may be interrupted while it waits.
+
+    Raises:
+        BaseException: What they raised.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        steps()
+        return
+    failures: list[BaseException] = []
+
+    def take() -> None:
+        try:
+            steps()
+        except BaseException as exc:
+            failures.append(exc)
+
+    thread = threading.Thread(target=take, name="cartesia-stt-steps", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # there are no more threads to be had
+        steps()
+        return
+    thread.join()
+    if failures:
+        raise failures.pop()

@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable
 from contextvars import copy_context
 
-from ._driving import Teller, log, running, uninterrupted
+from ._driving import Teller, log, running
+from ._gate import uninterrupted
 from ._handlers import Handlers
 from ._pool import Pool
 from ._receiving import Receiving
@@ -100,10 +101,11 @@ class Member(Receiving):
         Only a callback that does not return can outlast it.
         """
         deadline = time.monotonic() + seconds
-        if not self._alive.acquire(timeout=seconds):
-            log.warning("a callback still runs after the end of its session")
-            return
-        self._alive.release()
+        if not self._gone:  # else who was interrupted below may hold it for ever
+            if not self._alive.acquire(timeout=seconds):
+                log.warning("a callback still runs after the end of its session")
+                return
+            self._alive.release()
         if self._engine is not None:
             self._engine.join(max(0.0, deadline - time.monotonic()))
 

@@ -49,8 +49,8 @@ class Receiving(Sending):
     """
 
     __slots__ = (
-        *("_alive", "_busy", "_calls", "_failure", "_full", "_hand", "_inbox"),
-        *("_pool", "_quick", "_size"),
+        *("_alive", "_busy", "_calls", "_failure", "_full", "_gone", "_hand"),
+        *("_inbox", "_pool", "_quick", "_size"),
     )
 
     def __init__(
@@ -67,6 +67,7 @@ class Receiving(Sending):
         )
         self._pool = pool
         self._alive = threading.Lock()  # held from start() to the end, for join()
+        self._gone = False  # whether that end has come
 
         # What has come and waits for whoever is busy with what came before.
         self._hand = threading.Lock()  # a leaf; guards the four below
@@ -241,6 +242,7 @@ class Receiving(Sending):
         self._teller.keep(None)
         running.remove(self._stream)
         self._pool._leave(self)
+        self._gone = True
         self._alive.release()
 
     # On a thread that dials

@@ -22,7 +22,7 @@ from weakref import WeakSet
 from ._clock import Clock
 from ._core import Core
 from ._ears import Ears, Heard
-from ._gate import Driver, Gate
+from ._gate import Driver, Gate, uninterrupted
 from ._handlers import Handlers
 from ._news import Call, cleaned
 from ._outbox import Wait
@@ -420,7 +420,8 @@ class Stream:
     def abort(self) -> None:
         """End now; see `Transcriber.abort`."""
         self.journal("abort")
-        self.change(Core.abort)
+        # Whoever waits is told of it, also where a second Ctrl-C falls into this.
+        uninterrupted(lambda: self.change(Core.abort))
         self.driver.cut()
         if not self.is_current_thread():
             self.driver.join(_JOIN)

@@ -131,6 +131,46 @@ def test_at_each_place(
     raise AssertionError("more places than there can be")
 
 
+@pytest.mark.parametrize("again", [True, False], ids=["again", "once"])
+def test_at_each_place_of_abort(again: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """Who has pressed it twice leaves nobody waiting: no future, no iterator.
+
+    Args:
+        again: Whether it is aborted once more, as by who leaves a block.
+    """
+    for place in range(_MOST):
+        rig = Rig(FakeTransport(), reconnect=None, close_timeout=None)
+        rig.t.open()
+        futures = [rig.t.finalize() for _ in range(3)]
+        ended = threading.Event()
+
+        def iterate(rig: Rig = rig, ended: threading.Event = ended) -> None:
+            for _ in rig.t.finals():
+                pass
+            ended.set()
+
+        threading.Thread(target=iterate, daemon=True).start()
+        interrupted = _interrupted(rig.t.abort, place)
+        begun = rig.t.state == "CLOSED"
+        if again:
+            began = monotonic()
+            rig.t.abort()
+            assert monotonic() - began < LIMIT / 2
+        if again or begun:
+            assert ended.wait(LIMIT)
+            for future in futures:
+                with pytest.raises(ClosedError):
+                    future.result(LIMIT)
+        else:
+            rig.t.abort()
+        assert not [record for record in caplog.records if "died" in record.message]
+        assert "still runs" not in caplog.text
+        if not interrupted:
+            assert place > 20, "nothing was interrupted"
+            return
+    raise AssertionError("more places than there can be")
+
+
 # A socket on its way from whoever made it to whoever holds it has no owner yet: it is
 # closed when the exception's frames go, and Python remarks on it.
 @pytest.mark.filterwarnings(
