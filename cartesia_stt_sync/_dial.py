@@ -291,12 +291,16 @@ class Dialer:
     def _reach(self, host: str, port: int) -> socket.socket:
         """Connect to the first address of a host that answers."""
         failure: OSError | None = None
-        for family, kind, number, _, address in socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM
-        ):
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        for tried, (family, kind, number, _, address) in enumerate(addresses):
             sock = socket.socket(family, kind, number)
             try:
-                sock.settimeout(self._left())
+                left = self._left()
+                if left is not None:
+                    # Each its share: one that is silent, as where IPv6 is broken, must
+                    # not use up the time of those behind it.
+                    left /= len(addresses) - tried
+                sock.settimeout(left)
                 # Else a command behind a chunk waits 40 ms for company.
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

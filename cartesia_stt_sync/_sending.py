@@ -109,7 +109,8 @@ class Sending(Line):
                 found = stream.core.findings
                 findings = found.unlogged() if found.to_log else ()
             if findings:
-                report(findings)
+                # A log's handler may be slow, and this thread is everybody's.
+                self._submit(partial(report, findings))
             if step is None:
                 return self._linger()
             if isinstance(step, Wait):
@@ -220,7 +221,8 @@ class Sending(Line):
             by = self._by
             unanswered = bool(stream.core.finalizes.answers)
             findings = stream.core.findings.unlogged()
-        report(findings)
+        if findings:
+            self._submit(partial(report, findings))
         if unanswered:
             self._submit(self._settle)
         if by is not None and by > now:

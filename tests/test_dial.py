@@ -6,6 +6,7 @@ import json
 import logging
 import socket
 import ssl
+import sys
 import threading
 import traceback
 from types import TracebackType
@@ -230,6 +231,38 @@ def test_every_stage_is_timed_and_can_be_cut(stage: str) -> None:
                 t.open()
             leave.set()
             thread.join(LIMIT)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others answer a full backlog")
+def test_a_silent_address_leaves_time_for_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It gets its share of the time, and no more: as where IPv6 leads nowhere."""
+    silent = [socket.socket() for _ in range(2)]
+    silent[0].bind(("127.0.0.2", 0))
+    silent[0].listen(0)
+    silent[1].connect(silent[0].getsockname())  # the backlog is full
+
+    def answers(connection: Connection) -> None:
+        connection.accept()
+        connection.until_gone()
+
+    with Peer(answers) as peer:
+        addresses = (silent[0].getsockname(), ("127.0.0.1", peer.port))
+        monkeypatch.setattr(
+            socket,
+            "getaddrinfo",
+            lambda *_, **__: [
+                (socket.AF_INET, socket.SOCK_STREAM, 6, "", address)
+                for address in addresses
+            ],
+        )
+        t = Transcriber(api_key=KEY, base_url=peer.url, open_timeout=1.0)
+        t.open()
+        assert t.state == "OPEN"
+        t.abort()
+    for sock in silent:
+        sock.close()
 
 
 def test_no_limit_is_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -650,6 +650,33 @@ class TestOrder:
 class TestEnding:
     """Many, and each in its own way."""
 
+    def test_a_log_that_blocks(self) -> None:
+        """It is written by a worker: the others send and read on meanwhile."""
+        blocked, free = threading.Event(), threading.Event()
+
+        class Blocking(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                blocked.set()
+                assert free.wait(LIMIT)
+
+        log, handler = logging.getLogger("cartesia_stt_sync"), Blocking()
+        pool = Pool()
+        one, other = Rig(pool=pool), Rig(pool=pool)
+        log.addHandler(handler)
+        try:
+            for rig in (one, other):
+                rig.t.open()
+            one.wire.push(FLUSHED)  # that nobody has asked for
+            assert blocked.wait(LIMIT)
+            future = other.t.finalize()
+            other.wire.push(final("on"), FLUSHED)
+            assert future.result(LIMIT) == "on"
+        finally:
+            free.set()
+            log.removeHandler(handler)
+        for rig in (one, other):
+            rig.t.abort()
+
     def test_a_mix(self, caplog: pytest.LogCaptureFixture) -> None:
         """Closed, aborted, forgotten, failed, refused, lost: no thread is left."""
         pool = Pool()
