@@ -670,7 +670,7 @@ class TestEnding:
             assert blocked.wait(LIMIT)
             future = other.t.finalize()
             other.wire.push(final("on"), FLUSHED)
-            assert future.result(LIMIT) == "on"
+            assert future.result(LIMIT / 2) == "on"
         finally:
             free.set()
             log.removeHandler(handler)
