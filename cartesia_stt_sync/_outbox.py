@@ -262,14 +262,23 @@ class Outbox:
             until += duration
         self._answer_until(end if end is not None and end > until else until)
 
-    def turn_ended(self) -> None:
+    @property
+    def sent_seconds(self) -> float:
+        """Seconds of audio sent on this connection, silence included."""
+        return self.seconds(self._session_bytes)
+
+    def turn_ended(self, told: float = 0.0) -> None:
         """Note the end of a turn: it answers what was sent, but for the last second.
 
         The service calls a turn over once its speaker has been quiet for a while.
-        What it has not heard by then may be the beginning of the next one.
+        What it has not heard by then may be the beginning of the next one; but that
+        is not in what was sent when it had told all of the turn already.
+
+        Args:
+            told: `sent_seconds` when it first had.
         """
         self.filler.unanswered = False
-        self._answer_until(self.seconds(self._session_bytes) - _UNHEARD)
+        self._answer_until(max(self.sent_seconds - _UNHEARD, told))
 
     def _answer_until(self, seconds: float) -> None:
         sent = self._session_bytes / self._rate

@@ -17,8 +17,8 @@ _BLOCK = 0.05
 _SILENT = 2.5e-4
 """Level of digital silence, or of what a noise gate leaves of a room: -72 dB."""
 
-_LOUD = 0.02
-"""Level that is never quiet, -34 dB: somebody close to a microphone is louder."""
+_LOUD = 0.01
+"""Level that is never quiet, -40 dB: somebody close to a microphone is louder."""
 
 _ABOVE_FLOOR = 1.5
 """How much louder than the quietest block quiet may be: 3.5 dB. Of speech that is no
@@ -44,7 +44,8 @@ def leading_quiet(data: bytes, audio: AudioFormat) -> int:
         return 0
     samples = decode(data[:whole], audio.encoding).reshape(-1, size)
     with np.errstate(all="ignore"):  # NaN is no level, and so is never quiet
-        levels = samples.std(axis=1)
+        # Not about their mean: what is shifted is odd, and so may be anything.
+        levels = np.sqrt(np.einsum("ij,ij->i", samples, samples) / np.float32(size))
         floor = float(np.fmin.reduce(levels))
         most = min(max(_SILENT, _ABOVE_FLOOR * floor), _LOUD)
         heard = np.flatnonzero(~(levels <= most))

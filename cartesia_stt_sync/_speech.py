@@ -42,13 +42,18 @@ class Speech:
         turns: The text, where it sends turns.
     """
 
-    __slots__ = ("_channel", "_outbox", "assembler", "limit", "seam", "turns")
+    __slots__ = (
+        *("_channel", "_outbox", "_told", "_told_at", "assembler", "limit", "seam"),
+        "turns",
+    )
 
     def __init__(
         self, outbox: Outbox, max_replay: float, channel: int | None = None
     ) -> None:
         self._outbox = outbox
         self._channel = channel
+        self._told = ""  # what the turn under way has come to
+        self._told_at = 0.0  # and how much had been sent when that was first told
         self.seam = Seam(max_replay)
         self.limit = TextLimit()
         self.assembler = Assembler()
@@ -93,12 +98,17 @@ class Speech:
 
     def turn(self, event: TurnEvent) -> list[Call]:
         """Take in what happens to a turn; return who is to be told of it."""
-        if isinstance(event, TurnEnd):
-            self._outbox.turn_ended()
+        text, final = getattr(event, "transcript", ""), isinstance(event, TurnEnd)
+        if final:
+            # Of what was told to the end; else its last words came with its end.
+            told = self._told and _letters(self._told) == _letters(text)
+            self._outbox.turn_ended(self._told_at if told else 0.0)
+            self._told = ""
         else:
             self._outbox.heard(final=False)
         if isinstance(event, (TurnUpdate, TurnEagerEnd, TurnEnd)):
-            text, final = event.transcript, isinstance(event, TurnEnd)
+            if not final and text != self._told:
+                self._told, self._told_at = text, self._outbox.sent_seconds
             if cut := self.seam.trim(text, final=final):
                 event = attrs.evolve(event, transcript=text[cut:])
         return self.turns.take(event)
@@ -119,9 +129,15 @@ class Speech:
             whole: Whether that is all which is unanswered. A turn whose beginning is
                 lost stands as it is, and only what lies behind it is new.
         """
+        self._told = ""
         if whole:
             self.turns.drop()
         else:
             self.seam.note(self.turns.cut_off(), placed=False)
         if seconds:
             self.seam.open()
+
+
+def _letters(text: str) -> str:
+    """What two spellings of the same words have in common."""
+    return "".join(filter(str.isalnum, text.casefold()))

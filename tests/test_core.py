@@ -38,7 +38,9 @@ from cartesia_stt_sync.events import (
     Malformed,
     Reconnecting,
     Transcript,
+    TurnEagerEnd,
     TurnEnd,
+    TurnResume,
     TurnStart,
     TurnUpdate,
     Unknown,
@@ -794,6 +796,47 @@ class TestLoss:
         told = rig.core.next_attempt()
         assert told is not None
         assert told.replay_seconds == 8.5
+
+    @pytest.mark.parametrize(
+        ("told", "again"),
+        [
+            (TurnUpdate(transcript="book a table"), 0.5),
+            (TurnEagerEnd(transcript="Book a table?"), 0.5),
+            (TurnUpdate(transcript="book a"), 1.0),
+            (TurnStart(), 1.0),
+        ],
+    )
+    def test_the_turn_before(self, told: Event, again: float) -> None:
+        """What was sent when all its words had been told is not sent again.
+
+        However soon the service called it over: or its last word would be heard once
+        more, as a turn of its own.
+        """
+        rig = Rig()
+        rig.feed(SECOND)
+        rig.run(0.25)
+        rig.hear(TurnStart(), TurnUpdate(transcript="book"))
+        rig.run(0.125)
+        rig.hear(told)
+        rig.run(1.0)
+        rig.hear(told if told.type == "turn.update" else TurnResume())
+        rig.hear(TurnEnd(transcript="Book a table."))
+        rig.core.lost(lost(), rig.now)
+        attempt = rig.core.next_attempt()
+        assert attempt is not None
+        assert attempt.replay_seconds == again
+        # The next turn's words are its own, on the next connection, too.
+        rig.core.connected(None, rig.now)
+        rig.hear(TurnUpdate(transcript="book a table"))
+        rig.core.lost(lost(), rig.now)
+        rig.core.next_attempt()
+        rig.core.connected(None, rig.now)
+        rig.run(1.0)
+        rig.hear(TurnEnd(transcript="book a table"))
+        rig.core.lost(lost(), rig.now)
+        attempt = rig.core.next_attempt()
+        assert attempt is not None
+        assert attempt.replay_seconds == again
 
     def test_answered_before(self) -> None:
         """What was answered stays answered, and counts for its own utterance."""
