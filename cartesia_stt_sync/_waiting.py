@@ -297,8 +297,8 @@ def turn_taken(feeding: int | None) -> BufferFull | None:
     if feeding is None:
         return None
     return BufferFull(
-        "another thread was in the middle of feed() all the time: let one thread feed, "
-        "or wait longer"
+        "another thread was in the middle of feed(), and this call could not wait any "
+        "longer: let one thread feed, or wait longer; a callback never waits"
     )
 
 

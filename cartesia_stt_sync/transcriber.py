@@ -109,7 +109,8 @@ class Transcriber(Face):
         on_final: Each final `Transcript`.
         on_partial: Each provisional one.
         on_event: Every event.
-        on_error: The session's error, and whatever a callback raises.
+        on_error: The session's error, and whatever a callback raises; not what
+            `open` raises.
 
     Raises:
         ConfigError: An argument breaks a rule; the message names it, the rule and

@@ -61,7 +61,8 @@ class TurnTranscriber(Face):
         on_resume: The `Turn` that was not over after all: throw it away. So does a
             ``reconnect``, behind which the turn is heard once more.
         on_event: Every event.
-        on_error: The session's error, and whatever a callback raises.
+        on_error: The session's error, and whatever a callback raises; not what
+            `open` raises.
 
     Account, audio in, pacing, timeouts, connection, cost and diagnosis:
         All other arguments of a `Transcriber`, with the same defaults.

@@ -95,7 +95,7 @@ def test_a_sound() -> None:
 
 def test_what_does_not_move() -> None:
     """It is silence at zero alone; elsewhere nobody knows what it stands for."""
-    steps = np.repeat(np.arange(8, dtype=np.float32) / 1000, RATE)
+    steps = np.repeat(np.arange(8) / 1000, RATE).astype(np.float32)
     assert quiet_seconds(steps) == 1
     assert quiet_seconds(room(4 * RATE, 0.001) + np.float32(0.3)) == 0
 
