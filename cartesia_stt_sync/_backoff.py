@@ -23,7 +23,8 @@ _STOOD = 60.0
 """Seconds after which a connection that is lost was not a try that failed."""
 
 _LONGEST = 300.0
-"""Seconds that a server's Retry-After is obeyed: longer, and the call is over."""
+"""Seconds that a server's Retry-After is obeyed. A stream that is to wait longer is of
+no use to anybody by then, so it tries after these; a file can be sent tomorrow."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -127,6 +128,8 @@ class Attempts:
         status = error.status_code
         if status is None or not (status == 429 or status >= 500):
             return None
+        if (error.retry_after or 0.0) > _LONGEST:
+            return None  # nobody wants to sit there: the error has it
         self.refused(error)
         return self.next()
 

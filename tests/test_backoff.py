@@ -196,3 +196,23 @@ class TestAttempts:
         error.retry_after = seconds
         attempts.refused(error)
         assert attempts.next() == (1, 0.25)
+
+    @pytest.mark.parametrize(
+        ("seconds", "following"), [(300.0, (1, 300.0)), (301.0, None), (1e9, None)]
+    )
+    def test_a_request_that_is_to_wait_for_long(
+        self, seconds: float, following: tuple[int, float] | None
+    ) -> None:
+        """It is not made again too soon, nor does anybody sit there for that long."""
+        attempts = Attempts(Reconnect(), most)
+        error = RateLimitError("too many", status_code=429)
+        error.retry_after = seconds
+        assert attempts.next_for(error) == following
+
+    def test_a_stream_that_is_to_wait_for_long(self) -> None:
+        """It tries after five minutes: later nobody waits for it any more."""
+        attempts = Attempts(Reconnect(), most)
+        error = RateLimitError("too many", status_code=429)
+        error.retry_after = 1e9
+        attempts.refused(error)
+        assert attempts.next() == (1, 300.0)
