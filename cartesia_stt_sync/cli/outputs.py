@@ -32,6 +32,7 @@ from cartesia_stt_sync import (
     to_webvtt,
 )
 
+from .drafts import called, open_draft
 from .exits import reason_of
 from .inputs import STDIN
 
@@ -78,6 +79,11 @@ class Result:
     def apart(self) -> bool:
         """Whether it is known which channel said what."""
         return any(delta.channel is not None for delta in self.deltas)
+
+    @property
+    def came(self) -> bool:
+        """Whether anything came of it: text, or the news that there is none."""
+        return self.error is None or bool(self.transcript.text)
 
     def as_dict(self) -> dict[str, Any]:
         """What ``-f json`` prints."""
@@ -146,12 +152,25 @@ class Output:
         stream: Where to write.
         form: One of `FORMATS`.
         live: Whether to write text as it comes, not only at a recording's end.
+        name: What errors call it; ``None`` for the standard output.
+
+    Attributes:
+        came: Whether anything came of any recording.
     """
 
-    def __init__(self, stream: TextIO, *, form: str = "txt", live: bool) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        form: str = "txt",
+        live: bool,
+        name: str | None = None,
+    ) -> None:
         self._stream = stream
         self._form = form
         self._live = live and form == "txt"
+        self._name = name
+        self.came = False
         self._written = 0
         self._first = True
 
@@ -162,8 +181,7 @@ class Output:
             OSError: It cannot be written.
         """
         if self._live:
-            self._stream.write(text)
-            self._stream.flush()
+            self._write(text)
             self._written += len(text)
 
     def end(self, result: Result) -> None:
@@ -172,10 +190,15 @@ class Output:
         Raises:
             OSError: It cannot be written.
         """
-        self._stream.write(self._rest(result))
-        self._stream.flush()
+        self._write(self._rest(result))
         self._written = 0
         self._first = False
+        self.came = self.came or result.came
+
+    def _write(self, text: str) -> None:
+        with called(self._name):
+            self._stream.write(text)
+            self._stream.flush()
 
     def _rest(self, result: Result) -> str:
         if self._form == "srt":
@@ -222,10 +245,13 @@ class Folder:
         Raises:
             OSError: It cannot be written.
         """
-        if result.error is None or result.transcript.text:
+        if result.came:
             path = _path_in(self._place, result.name, self._form)
-            with _open_file(path) as stream:
-                Output(stream, form=self._form, live=False).end(result)
+            with open_draft(path) as draft:
+                output = Output(
+                    draft.stream, form=self._form, live=False, name=str(path)
+                )
+                output.end(result)
 
 
 OutputT = TypeVar("OutputT", bound=Output)
@@ -287,7 +313,7 @@ def open_output(
     Args:
         path: A file's, or a folder's for a file of each recording; ``None`` is the
             standard output. A folder that is not there is made, if the path ends as
-            one.
+            one. A file is left as it is where nothing came of any recording.
         form: See `Output`.
         live: See `Output`; for the standard output only.
         kind: Makes the stream of transcripts.
@@ -303,41 +329,7 @@ def open_output(
         tempfile.TemporaryFile(dir=path).close()
         yield Folder(path, form=form)
     else:
-        with _open_file(Path(path)) as stream:
-            yield kind(stream, form=form, live=False)
-
-
-@contextmanager
-def _called(path: Path) -> Iterator[None]:
-    """Have errors name a file as its user does, who knows of no draft."""
-    try:
-        yield
-    except OSError as exc:
-        exc.filename, exc.filename2 = str(path), None
-        raise
-
-
-@contextmanager
-def _open_file(path: Path) -> Iterator[TextIO]:
-    """Open a file for writing.
-
-    It is written beside its place and put there in one step, so that whoever
-    looks sees the old one or the whole new one, also after an interruption.
-    """
-    place = path.resolve()
-    if place.exists() and not place.is_file():
-        # A device or a named pipe.
-        with open(place, "w", encoding="utf-8", errors="replace") as stream:
-            yield stream
-        return
-    draft = place.with_name(f".{place.name}.{os.getpid()}.part")
-    try:
-        # Half a surrogate pair, which no file can hold, shall not cost the rest.
-        with _called(path):
-            stream = open(draft, "x", encoding="utf-8", errors="replace")
-        with stream:
-            yield stream
-        with _called(path):
-            os.replace(draft, place)
-    finally:
-        draft.unlink(missing_ok=True)
+        with open_draft(Path(path)) as draft:
+            output = kind(draft.stream, form=form, live=False, name=path)
+            yield output
+            draft.wanted = output.came

@@ -19,10 +19,18 @@ class Spoken(Output):
         stream: Where to write.
         form: One of `FORMATS`.
         live: Whether to write each line as it comes, not only at the end.
+        name: What errors call it; ``None`` for the standard output.
     """
 
-    def __init__(self, stream: TextIO, *, form: str = "txt", live: bool) -> None:
-        super().__init__(stream, form=form, live=live)
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        form: str = "txt",
+        live: bool,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(stream, form=form, live=live, name=name)
         self._line = ""
         self._lines: list[str] = []
 
@@ -38,8 +46,7 @@ class Spoken(Output):
         """
         line, self._line = self._line.strip(), ""
         if line and self._live:
-            self._stream.write(line + "\n")
-            self._stream.flush()
+            self._write(line + "\n")
         elif line:
             self._lines.append(line)
         return line

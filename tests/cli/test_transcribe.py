@@ -298,6 +298,77 @@ def test_output_is_kept(record: Record, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("account")
+@pytest.mark.parametrize("command", ["transcribe", "batch"])
+@pytest.mark.parametrize("form", ["txt", "json", "srt"])
+def test_nothing_came(
+    record: Record,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    form: str,
+) -> None:
+    """An older file is worth more than the news that nothing came of any recording."""
+    place, other = tmp_path / "talk.out", tmp_path / "new.out"
+    place.write_text("old\n")
+    arguments = [command, "-q", "-f", form, "-o", str(place)]
+    assert main([*arguments, str(tmp_path / "none.wav")]) == 5
+    monkeypatch.setenv("CARTESIA_API_KEY", "wrong")
+    assert main([*arguments, str(record())]) == 3
+    assert main([command, "-q", "-o", str(other), str(record())]) == 3
+    assert place.read_text() == "old\n"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["talk.out", "talk.wav"]
+
+
+@pytest.mark.usefixtures("account")
+def test_something_came(record: Record, tmp_path: Path) -> None:
+    """One recording's text is enough; the others have their empty lines."""
+    place = tmp_path / "talk.txt"
+    place.write_text("old\n")
+    paths = [str(tmp_path / "none.wav"), str(record()), str(tmp_path / "no.wav")]
+    assert main(["transcribe", "-q", "-o", str(place), *paths]) == 5
+    assert place.read_text() == "\nHello world.\n\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its names are limited otherwise")
+@pytest.mark.usefixtures("account")
+def test_long_name(record: Record, tmp_path: Path) -> None:
+    """A name may be as long as the system allows; the draft's is not longer."""
+    place = tmp_path / ("\u00e9" * 125 + ".txt")
+    assert main(["transcribe", "-q", "-o", str(place), str(record())]) == 0
+    assert place.read_text() == "Hello world.\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has one")
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize("command", ["transcribe", "batch"])
+def test_disk_is_full(record: Record, capsys: Read, command: str) -> None:
+    """The error names the file that cannot be written."""
+    assert main([command, "-q", "-o", "/dev/full", str(record())]) == 5
+    assert "/dev/full: No space left on device\n" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("account")
+def test_draft_goes_wrong(
+    record: Record, capsys: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What went wrong first is told, with the name that was typed."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(5, "broken disk", ".draft")
+
+    place = tmp_path / "talk.txt"
+    monkeypatch.setattr(Path, "unlink", fail)
+    assert main(["transcribe", "-q", "-o", str(place), str(tmp_path / "none.wav")]) == 5
+    err = capsys.readouterr().err
+    assert ("none.wav: No such file" in err, "broken disk" in err) == (True, False)
+    for draft in tmp_path.glob(".*.part"):
+        os.unlink(draft)
+    monkeypatch.setattr(os, "replace", fail)
+    assert main(["transcribe", "-q", "-o", str(place), str(record())]) == 5
+    assert f"cartesia-stt: {place}: broken disk\n" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("account")
 def test_output_cannot_be_written(record: Record, capsys: Read, tmp_path: Path) -> None:
     """That is noticed before anything is sent."""
     (tmp_path / "file").touch()
