@@ -12,7 +12,6 @@ does not begin before its end.
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -133,9 +132,7 @@ def open_recording(path: RecordingFile, *, raw: bool) -> Iterator[Upload]:
             raise ConfigError(
                 "path: a recording, got a file that stands at its end; call its seek(0)"
             )
-        head = file.read(_HEAD)
-        if isinstance(head, str):
-            raise ConfigError("path: a file opened with 'rb', got one of text")
+        head = _read(file, _HEAD)
         kind = container_of(head)
         _check(name, size, kind, raw)
         yield Upload(_wire_name(name, kind), size, file, begin)
@@ -163,15 +160,21 @@ def _name_of(file: object) -> str:
 @contextmanager
 def _copy(pipe: Any) -> Iterator[IO[bytes]]:
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as file:
-        try:
-            shutil.copyfileobj(pipe, file, _BLOCK)
-        except TypeError:
-            raise ConfigError(
-                "path: a file opened with 'rb', got one of text"
-            ) from None
+        while block := _read(pipe, _BLOCK):
+            file.write(block)
         file.seek(0)
         # It is one in all but name before Python 3.11.
         yield cast(IO[bytes], file)
+
+
+def _read(file: Any, size: int) -> bytes:
+    """Read at most so many bytes; none only at the end."""
+    data = file.read(size)
+    if isinstance(data, str):
+        raise ConfigError("path: a file opened with 'rb', got one of text")
+    if data is None:  # no end, but nothing yet
+        raise ConfigError("path: a blocking binary file, got a non-blocking one")
+    return cast(bytes, data)
 
 
 def _check(name: str, size: int, kind: str | None, raw: bool) -> None:

@@ -902,6 +902,29 @@ class TestArguments:
         with open(reader) as file:
             assert "opened with 'rb', got one of text" in self.refused(file)
 
+    def test_non_blocking(self) -> None:
+        """Of one that does not wait nobody knows the end, so no part of it is sent."""
+
+        class Waiting(io.BytesIO):
+            def read(self, size: int | None = -1, /) -> Any:
+                return None
+
+        class Impatient(Pipe):
+            def read(self, size: int = -1) -> Any:
+                return super().read(size) or None
+
+        for file in (Waiting(a_wav()), Impatient(a_wav())):
+            assert "got a non-blocking one" in self.refused(file)
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="its pipes wait")
+    def test_a_pipe_that_does_not_wait(self) -> None:
+        """So it is with a real pipe that somebody still writes to."""
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)
+        with open(writer, "wb", buffering=0) as out, open(reader, "rb") as file:
+            out.write(a_wav()[:1000])
+            assert "got a non-blocking one" in self.refused(file)
+
     def test_closed(self) -> None:
         """Nor one that was closed."""
         file = io.BytesIO(a_wav())
