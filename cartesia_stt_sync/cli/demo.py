@@ -16,6 +16,7 @@ from . import exits
 from .display import Display, Lines, Live, has_rich, is_terminal
 from .inputs import Input
 from .local import local_server
+from .say import printable
 
 __all__ = ["CLIP", "DATA", "choose_display", "errors_between", "run"]
 
@@ -100,7 +101,7 @@ def _print_results(t: Transcriber, said: str) -> None:
     errors, words = errors_between(said, t.text), len(said.split())
     latency = t.stats.finalize_seconds
     assert latency is not None  # it was waited for
-    print(f"\nHeard  {t.text.strip()}")
+    print(f"\nHeard  {printable(t.text.strip())}")
     print(f"Said   {said}")
     print(f"\nWord errors       {errors} of {words} ({errors / words:.1%})")
     print(f"Finalize to text  {latency:.2f} s\n")

@@ -1,7 +1,8 @@
 """Where transcripts go: the standard output, a file, or a folder of files.
 
-Decides what is written when, and in which format. Never touches the terminal's
-other half, the standard error: that is `display`.
+Decides what is written when, and in which format. A file has the text as it came. The
+standard output has it `printable`, for even behind a pipe there is often a terminal.
+Never touches the terminal's other half, the standard error: that is `display`.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from cartesia_stt_sync import (
 from .drafts import called, open_draft
 from .exits import reason_of
 from .inputs import STDIN
+from .say import printable
 
 __all__ = [
     "FORMATS",
@@ -196,6 +198,8 @@ class Output:
         self.came = self.came or result.came
 
     def _write(self, text: str) -> None:
+        if self._name is None:
+            text = printable(text)  # as long as before
         with called(self._name):
             self._stream.write(text)
             self._stream.flush()

@@ -13,9 +13,25 @@ from contextlib import contextmanager
 __all__ = ["complain", "logging_to_stderr", "printable"]
 
 
+_COMMANDS = dict.fromkeys(
+    [
+        *(code for code in range(0x20) if chr(code) not in "\t\n"),
+        *range(0x7F, 0xA0),
+        # More line breaks, and what turns the direction of all behind it.
+        *(0x2028, 0x2029),
+        *range(0x202A, 0x202F),
+        *range(0x2066, 0x206A),
+        # Halves of a surrogate pair, of which nobody knows what becomes of them.
+        *range(0xD800, 0xE000),
+    ],
+    "?",
+)
+"""What is no letter, mark or blank of any language: those stay, also the unseen."""
+
+
 def printable(text: str) -> str:
     """Text without what could command a terminal: it came from somewhere else."""
-    return "".join(char if char.isprintable() or char == "\n" else "?" for char in text)
+    return text.translate(_COMMANDS)
 
 
 def complain(message: str) -> None:

@@ -34,6 +34,21 @@ def test_clock(seconds: float, shown: str) -> None:
 def test_printable() -> None:
     """What came over the wire cannot command the terminal."""
     assert printable("na\u00efve \x1b]0;x\x07\r\nend") == "na\u00efve ?]0;x??\nend"
+    assert printable("\x9b1m\x7f\u2028\u202e\ud83d") == "?1m????"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "one\ttwo",
+        "\u3053\u3053\u3000\u307e\u3067",
+        "mi\u200cravad",
+        "Tiens\u202f!\u00a0",
+    ],
+)
+def test_printable_leaves_words(text: str) -> None:
+    """The blanks and joiners of a language are part of its text."""
+    assert printable(text) == text
 
 
 def test_lines_of_progress() -> None:

@@ -304,6 +304,49 @@ def test_half_a_character(tmp_path: Path) -> None:
     assert place.read_text(encoding="utf-8") == "So ? it is\n"
 
 
+ODD = [(0.1, "He\x1b[31mllo"), (0.3, " wor\u009b1mld.\t")]
+
+
+@pytest.mark.parametrize("command", ["transcribe", "batch"])
+@pytest.mark.parametrize("form", ["txt", "paragraphs", "srt", "vtt", "json"])
+def test_control_characters(
+    record: Record,
+    capsys: Read,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    form: str,
+) -> None:
+    """The standard output has none of a server's; a file has the text as it came."""
+    monkeypatch.setenv("CARTESIA_API_KEY", "any")
+    place = tmp_path / "talk.txt"
+    path = str(record(channels=2))
+    with LocalServer(script=ODD) as server:
+        arguments = [command, "-q", "--base-url", server.base_url, "-f", form, path]
+        assert main(arguments) == 0
+        assert main([*arguments, "-o", str(place)]) == 0
+        if command == "transcribe":
+            assert main([*arguments, "--split"]) == 0
+    out = capsys.readouterr().out
+    assert {char for char in out if not char.isprintable()} <= {"\n", "\t"}
+    assert "[31mllo" in out
+    if form == "txt":
+        assert place.read_text(encoding="utf-8") == f"{ODD[0][1]}{ODD[1][1]}\n"
+
+
+def test_control_characters_on_a_terminal(
+    record: Record, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither does what the live display leaves behind."""
+    monkeypatch.setenv("CARTESIA_API_KEY", "any")
+    with LocalServer(script=ODD) as server, on(terminal):
+        assert main(["transcribe", "--base-url", server.base_url, str(record())]) == 0
+    shown = terminal.getvalue()
+    assert shown.endswith("\x1b[2KHe?[31mllo wor?1mld.\t\n")
+    assert "\x1b[31m" not in shown
+    assert "\x9b" not in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "files"),
     [
