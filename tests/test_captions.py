@@ -182,6 +182,65 @@ def test_shortest() -> None:
     ]
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3])
+@pytest.mark.parametrize("length", [0.2, 0.5, 0.8])
+def test_many_short_turns(channels: int, length: float) -> None:
+    """They do not add up: where there is no time for the shortest, it gives way."""
+    deltas = [
+        Transcript(
+            text=f"{n}\n",
+            is_final=True,
+            words=(Word(f"{n}", n * length, (n + 0.7) * length),),
+            channel=n % channels,
+        )
+        for n in range(1200)
+    ]
+    found = to_captions(deltas, pause=0.01)
+    assert [str(caption) for caption in found] == [f"{n}" for n in range(1200)]
+    for n, caption in enumerate(found):
+        assert -0.001 <= caption.start - n * length <= 1.5
+        assert caption.end - caption.start >= 0.75 * (length - 0.08)
+    for one, other in pairwise(found):
+        assert other.start - one.end >= 0.08 - 0.001
+
+
+def test_turns_catch_up() -> None:
+    """A few short ones each stand as long as they should; a pause makes up for it."""
+    starts = [0.0, 0.5, 1.0, 9.0]
+    deltas = [
+        Transcript(text=f"{at}\n", is_final=True, words=(Word(f"{at}", at, at + 0.4),))
+        for at in starts
+    ]
+    found = to_captions(deltas, pause=0.05)
+    assert [(c.start, c.end) for c in found] == [
+        (0.0, 1.0),
+        (1.08, 2.08),
+        (2.16, 3.16),
+        (9.0, 10.0),
+    ]
+
+
+def test_all_at_once() -> None:
+    """Times that are all the same, as no speech has, still make captions in order.
+
+    Those behind them are in time, and of a text that takes no time each can be read.
+    """
+    deltas = [
+        Transcript(text=f"{n}\n", is_final=True, words=(Word(f"{n}", 1.0, 1.0),))
+        for n in range(30)
+    ]
+    deltas.append(Transcript(text="on", is_final=True, words=(Word("on", 9.0, 9.4),)))
+    found = to_captions(deltas, pause=0.0, max_chars=2, max_lines=1)
+    assert " ".join(map(str, found)) == " ".join(map(str, [*range(30), "on"]))
+    assert all(one.end <= other.start for one, other in pairwise(found))
+    assert found[-2].start < 4.0
+    assert found[-1].start == 9.0
+    told = Transcript(text=" ".join(["word"] * 200), is_final=True, duration=0.0)
+    for one, other in pairwise(to_captions(told)):
+        assert one.end - one.start > 0.7
+        assert other.start - one.end == pytest.approx(0.08)
+
+
 def test_longest() -> None:
     """Slow speech is cut before the limit; one endless word stands no longer."""
     slow = spoken("one two three four five six", rate=1.0)
@@ -829,11 +888,15 @@ def test_any_deltas(deltas: list[Transcript], limits: dict[str, Any]) -> None:
     found = to_captions(deltas, **limits)
     said = "".join(delta.text for delta in deltas)
     assert squeezed("".join(map(str, found))) == squeezed(said)
-    at = -in_ms(limits["min_gap"])
+    least, gap = in_ms(limits["min_seconds"]), in_ms(limits["min_gap"])
+    at, stood = -gap, least + 1
     for caption in found:
         start, end = in_ms(caption.start), in_ms(caption.end)
-        assert max(at + in_ms(limits["min_gap"]), 0) <= start < end
-        assert end - start >= in_ms(limits["min_seconds"])
+        assert max(at, 0) <= start < end
+        # Where there is no time for the shortest and a gap, it is shared out.
+        assert start >= at + gap or stood <= max(least, 1)
+        assert start <= at + gap or stood >= least
+        stood = end - start
         assert end - start <= in_ms(limits["max_seconds"])
         assert start / 1000 == caption.start
         assert end / 1000 == caption.end
@@ -848,9 +911,10 @@ def test_any_deltas(deltas: list[Transcript], limits: dict[str, Any]) -> None:
 @settings(deadline=None, max_examples=100)
 @given(speech(), LIMITS)
 def test_any_speech(told: Transcript, limits: dict[str, Any]) -> None:
-    """True times are kept: no pause is spanned, and none comes before its words."""
+    """True times are kept: no pause is spanned, and none comes early or much later."""
     found = to_captions(told, **limits)
     words = list(told.words or ())
+    due = 0.0
     for caption in found:
         mine = []
         left = squeezed(str(caption))
@@ -859,7 +923,9 @@ def test_any_speech(told: Transcript, limits: dict[str, Any]) -> None:
             left = left[len(mine[-1].word) :]
         if left:
             return  # a word of a script without blanks that goes on in the next one
-        assert caption.start >= mine[0].start
+        due = max(due, mine[0].start)
+        assert mine[0].start <= caption.start <= due + 1.501
+        due += 0.01 * (len(str(caption)) + 1)  # nobody speaks faster
         for one, other in pairwise(mine):
             assert other.start - one.end <= limits["pause"] + 0.001
         if len(mine) > 1:

@@ -22,6 +22,15 @@ __all__ = ["Caption", "to_captions"]
 _FLICKER = 500
 """Milliseconds: an empty screen that is shorter disturbs more than it helps."""
 
+_LATE = 1500
+"""Milliseconds that a caption may begin later than its words."""
+
+_FASTEST = 10
+"""Milliseconds for a character that is said faster than anybody speaks."""
+
+_AHEAD = 50
+"""Captions that are looked at to share the time there is, where it is short."""
+
 
 def _no_breaks(_: object, __: object, lines: tuple[str, ...]) -> None:
     # An empty line would end the caption in a file, and the rest would be lost.
@@ -86,7 +95,8 @@ def to_captions(
         max_lines: Lines of a caption.
         max_seconds: The longest that a caption stands.
         min_seconds: The shortest. Where that leaves no room, the next one begins
-            later than its words.
+            later than its words, by 1.5 seconds at most: where that would not do, as
+            in many short turns, captions are shorter.
         max_cps: Characters a second that can be read. A caption with more stands
             longer, where a pause follows.
         pause: Seconds; a longer silence always ends a caption.
@@ -129,6 +139,7 @@ def to_captions(
 
 def _shown(parts: list[list[Piece]], rules: Rules) -> Iterator[Caption]:
     """Give each caption its times and lines."""
+    dues = list(_dues(parts))
     free = 0
     for number, pieces in enumerate(parts):
         start = max(pieces[0].start, free)
@@ -137,11 +148,42 @@ def _shown(parts: list[list[Piece]], rules: Rules) -> Iterator[Caption]:
         if number + 1 < len(parts):
             room = parts[number + 1][0].start - rules.apart
             stop = room if room - _FLICKER < stop else stop
-        stop = min(max(stop, start + rules.least), start + rules.most)
-        free = stop + rules.apart
+        least, gap = _least(start, dues[number + 1 : number + 1 + _AHEAD], rules)
+        stop = min(max(stop, start + least), start + rules.most)
+        free = stop + gap
         yield Caption(
             start=start / 1000,
             end=stop / 1000,
             lines=lines_of(pieces, rules.chars),
             channel=pieces[0].channel,
         )
+
+
+def _dues(parts: list[list[Piece]]) -> Iterator[int]:
+    """When each caption should begin: with its words, if they are no faster than any.
+
+    Times that are all the same, as of a text that took no time, tell nothing.
+    """
+    at = 0
+    for pieces in parts:
+        at = max(at, pieces[0].start)
+        yield at
+        at += _FASTEST * sum(piece.size for piece in pieces)
+
+
+def _least(start: int, dues: list[int], rules: Rules) -> tuple[int, int]:
+    """How long a caption stands at least, and the gap behind it.
+
+    Args:
+        start: When it begins.
+        dues: When those behind it should begin.
+        rules: The limits.
+    """
+    whole = rules.least + rules.apart
+    # None is too late if all up to it have equal parts of the time.
+    shares = ((due + _LATE - start) // n for n, due in enumerate(dues, 1))
+    share = max(min(shares, default=whole), 1)
+    if share >= whole:
+        return rules.least, rules.apart
+    gap = min(rules.apart, max(share // 2, share - rules.least))
+    return share - gap, gap
