@@ -1,4 +1,4 @@
-"""A session that was written down by ``Transcriber(record=...)``, read back.
+"""A session that a transcriber wrote down (``record=``), read back.
 
 Decides which of a folder's recordings is meant, what its lines look like to a
 person, and what would have to be sent to say the same once more. Sends nothing.
@@ -21,8 +21,17 @@ from .exits import FileError
 __all__ = ["Recording", "find", "load"]
 
 _REPEATED = {"keyterm": "keyterms", "language_hint": "language_hints"}
-_NUMBERS = {"sample_rate": int, "min_volume": float, "max_silence_duration_secs": float}
-_PLAIN = ("model", "encoding", "language")
+_PLAIN = {"model": str, "encoding": str, "sample_rate": int}
+_MANUAL = {"language": str, "min_volume": float, "max_silence_duration_secs": float}
+_AUTO = {
+    "turn_start_threshold": float,
+    "turn_eager_end_threshold": float,
+    "turn_end_threshold": float,
+    "turn_end_timeout_ms": int,
+}
+
+_TURNS = "/stt/turns/websocket"
+"""Where a `TurnTranscriber` connects to."""
 
 _WIDE = 400
 """How much of a message is shown, in characters."""
@@ -49,32 +58,39 @@ class Recording:
         """The first line: where to, when, and how to play it."""
         return self.lines[0]
 
+    @property
+    def turns(self) -> bool:
+        """Whether it was made by a `TurnTranscriber`."""
+        return urlsplit(str(self.about["url"])).path.endswith(_TURNS)
+
     def options(self) -> dict[str, Any]:
-        """The arguments of a `Transcriber` that asks for the same."""
-        found: dict[str, Any] = {"language": None}
+        """The arguments of a transcriber of its kind that asks for the same."""
+        found: dict[str, Any] = {} if self.turns else {"language": None}
+        known: dict[str, type] = _PLAIN | (_AUTO if self.turns else _MANUAL)
         for name, values in parse_qs(urlsplit(str(self.about["url"])).query).items():
             if name in _REPEATED:
                 found[_REPEATED[name]] = tuple(values)
-            elif name in _NUMBERS:
-                found[name] = _NUMBERS[name](values[0])
-            elif name in _PLAIN:
-                found[name] = values[0]
+            elif name in known:
+                found[name] = known[name](values[0])
             else:
                 found.setdefault("extra_query", {})[name] = values[0]
         return found
 
     def text(self) -> str:
-        """The finals that came, joined; with what a replay made come twice."""
-        return "".join(
-            event["text"]
-            for event in map(_event, self.lines)
-            if event.get("type") == "transcript" and event.get("is_final") is True
-        )
+        """What was final, joined; with what a replay made come twice."""
+        texts = []
+        for event in map(_event, self.lines):
+            if event.get("type") == "transcript" and event.get("is_final") is True:
+                texts.append(str(event["text"]))
+            elif event.get("type") == "turn.end":
+                texts.append(str(event["transcript"]))
+        return "".join(texts)
 
-    def steps(self) -> list[bytes | str]:
+    def steps(self) -> list[bytes | str | dict[str, Any]]:
         """Audio and commands as they were sent, each once.
 
-        What a reconnect sent again stands where it was sent last.
+        What a reconnect sent again stands where it was sent last. A dict has the
+        arguments of a ``config()``.
         """
         steps: list[_Step] = []
         unanswered, filler = 0, False
@@ -90,8 +106,9 @@ class Recording:
                 steps.append(_Step(self.audio[at : at + int(line["audio"])], filler))
                 filler = False
             elif event == "sent":
-                steps.append(_Step(str(line["text"])))
-                unanswered += line["text"] == "finalize"
+                what = _command(str(line["text"]))
+                steps.append(_Step(what))
+                unanswered += what == "finalize"
             elif _event(line).get("type") == "flush_done":
                 unanswered = max(0, unanswered - 1)
         return [step.what for step in steps]
@@ -141,7 +158,7 @@ class _Row:
 
 @attrs.frozen
 class _Step:
-    what: bytes | str
+    what: bytes | str | dict[str, Any]
     filler: bool = False  # silence that the library put in
 
 
@@ -150,7 +167,7 @@ def _take_back(steps: list[_Step], seconds: float, finalizes: int, rate: int) ->
     size = round(seconds * rate)
     while steps and (size > 0 or finalizes > 0 or steps[-1].what == "close"):
         step = steps[-1]
-        if isinstance(step.what, str):
+        if not isinstance(step.what, bytes):
             finalizes -= step.what == "finalize"
         elif size <= 0 and not step.filler:
             return
@@ -164,13 +181,29 @@ def _take_back(steps: list[_Step], seconds: float, finalizes: int, rate: int) ->
 
 def _event(line: dict[str, Any]) -> dict[str, Any]:
     """The message that a line holds; empty where it is none."""
-    if line.get("event") != "received":
-        return {}
+    return _object(str(line["text"])) if line.get("event") == "received" else {}
+
+
+def _object(text: str) -> dict[str, Any]:
     try:
-        event = json.loads(str(line["text"]))
+        found = json.loads(text)
     except (ValueError, RecursionError):
         return {}
-    return event if isinstance(event, dict) else {}
+    return found if isinstance(found, dict) else {}
+
+
+def _command(text: str) -> str | dict[str, Any]:
+    """What a message asks for, in the words of a transcriber's methods."""
+    message = _object(text)  # empty for Manual's bare words
+    if message.get("type") != "config":
+        return str(message.get("type", text))
+    turn = message.get("turn") or {}
+    said = {f"turn_{name}": value for name, value in turn.items()} | message
+    return {
+        name: said[name]
+        for name in (*_REPEATED.values(), *_AUTO)
+        if said.get(name) is not None
+    }
 
 
 def _shown(line: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from cartesia_stt_sync import Transcriber
+from cartesia_stt_sync import Transcriber, TurnTranscriber
 
 from . import exits
 from .local import local_server
@@ -53,12 +53,15 @@ def run(options: argparse.Namespace) -> int:
 def _send(recording: Recording, options: argparse.Namespace) -> str:
     """Send the same audio and commands; return the text that comes now."""
     with _service(options) as service:
-        t = Transcriber(**recording.options(), **service, max_buffer=_BUFFER)
+        given = recording.options() | service | {"max_buffer": _BUFFER}
+        t = TurnTranscriber(**given) if recording.turns else Transcriber(**given)
         with t:
             for step in recording.steps():
                 if isinstance(step, bytes):
                     t.feed(step)
-                elif step == "finalize":
+                elif isinstance(step, dict):
+                    t.config(**step)
+                elif step == "finalize" and isinstance(t, Transcriber):
                     t.finalize()
         return t.text
 

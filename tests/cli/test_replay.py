@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
-from cartesia_stt_sync import Transcriber
+from cartesia_stt_sync import Transcriber, TurnTranscriber
 from cartesia_stt_sync.cli import exits, main
 from cartesia_stt_sync.cli.exits import FileError
 from cartesia_stt_sync.cli.recording import find, load
@@ -88,6 +89,96 @@ def test_what_is_asked_for_again(server: LocalServer, tmp_path: Path) -> None:
     assert before == b"\1\2" * 4800
     audio = b"".join(step for step in steps if isinstance(step, bytes))
     assert audio == b"\1\2" * 4800 + b"\3\4" * 3200
+
+
+def record_turns(server: LocalServer, folder: Path) -> None:
+    """A session of turns, whose thresholds change on the way."""
+    with TurnTranscriber(
+        base_url=server.base_url,
+        api_key=KEY,
+        record=folder,
+        keyterms=["Acme"],
+        turn_start_threshold=0.6,
+        turn_end_timeout_ms=800,
+    ) as t:
+        t.feed(b"\1\2" * 4800)
+        t.config(keyterms=["Elinor"], turn_end_threshold=0.3)
+        t.feed(b"\1\2" * 4800)
+
+
+@pytest.mark.usefixtures("account")
+def test_turns(
+    server: LocalServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A session of the Auto endpoint is shown and sent again as one."""
+    record_turns(server, tmp_path)
+    assert main(["replay", str(tmp_path)]) == exits.OK
+    out = capsys.readouterr().out
+    assert "text:     Hello world.\n" in out
+    assert "now:      Hello world.\n" in out
+
+
+@pytest.mark.usefixtures("account")
+def test_config_is_sent_again(server: LocalServer, tmp_path: Path) -> None:
+    """With the turns' options, and what a ``config`` changed, at its place."""
+    record_turns(server, tmp_path / "turns")
+    recording = load(find(str(tmp_path / "turns"))[0])
+    options = recording.options()
+    assert options == {
+        "model": "ink-2",
+        "encoding": "pcm_s16le",
+        "sample_rate": 16000,
+        "keyterms": ("Acme",),
+        "turn_start_threshold": 0.6,
+        "turn_end_timeout_ms": 800,
+    }
+    steps = recording.steps()
+    changed = {"keyterms": ["Elinor"], "turn_end_threshold": 0.3}
+    at = steps.index(changed)
+    audio = b"".join(step for step in steps[:at] if isinstance(step, bytes))
+    assert audio == b"\1\2" * 4800
+    assert steps[-1] == "close"
+    with Transcriber(
+        base_url=server.base_url, api_key=KEY, record=tmp_path / "again"
+    ) as t:
+        t.config(language_hints=["en"])
+    again = tmp_path / "again"
+    assert main(["replay", str(again)]) == exits.OK
+    assert {"language_hints": ["en"]} in load(find(str(again))[0]).steps()
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "options"),
+    [
+        ("/stt/websocket", Transcriber, {"language": None, "min_volume": 0.1}),
+        ("/x/stt/turns/websocket", TurnTranscriber, {"turn_end_threshold": 0.3}),
+    ],
+)
+def test_what_the_other_takes(
+    path: str, kind: type, options: dict[str, Any], tmp_path: Path
+) -> None:
+    """Each is asked with its own arguments; the rest goes along as it stands."""
+    recording = load(written(tmp_path, []))
+    query = "model=m&min_volume=0.1&turn_end_threshold=0.3"
+    found = attrs.evolve(recording, lines=({"url": f"wss://x{path}?{query}"},))
+    names = {"min_volume": "0.1", "turn_end_threshold": "0.3"}
+    extra = {name: value for name, value in names.items() if name not in options}
+    assert found.options() == {"model": "m", "extra_query": extra, **options}
+    kind(api_key=KEY, **found.options())
+
+
+@pytest.mark.usefixtures("account")
+def test_config_reaches_the_service(
+    server: LocalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service gets it, not only the list of steps."""
+    record_turns(server, tmp_path)
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(
+        TurnTranscriber, "config", lambda _, **changes: asked.append(changes)
+    )
+    assert main(["replay", str(tmp_path)]) == exits.OK
+    assert asked == [{"keyterms": ["Elinor"], "turn_end_threshold": 0.3}]
 
 
 def test_show_sends_nothing(
@@ -194,6 +285,29 @@ class TestSteps:
             "finalize",
             "close",
         ]
+
+    def test_config(self, tmp_path: Path) -> None:
+        """One that a reconnect sent again counts once; what is unknown is left out."""
+        config = {
+            "event": "sent",
+            "text": '{"type": "config", "turn": {"later": 1}, "keyterms": ["x"]}',
+        }
+        path = written(
+            tmp_path,
+            [
+                sent(self.a, 0),
+                config,
+                sent(self.b, 200),
+                {"event": "sent", "text": '{"type": "close"}'},
+                {"event": "reconnect", "replay_seconds": 0.1},
+                config,
+                sent(self.b, 400),
+                {"event": "sent", "text": '{"type": "close"}'},
+            ],
+            self.a + self.b + self.b,
+        )
+        keyterms = {"keyterms": ["x"]}
+        assert load(path).steps()[2:] == [keyterms, self.b, "close"]
 
 
 def test_shown_in_rows(tmp_path: Path) -> None:
