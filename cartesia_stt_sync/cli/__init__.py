@@ -6,14 +6,16 @@ of the library only; nothing in it imports this.
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
-from cartesia_stt_sync import CartesiaSTTError
+from cartesia_stt_sync import CartesiaSTTError, ConfigError
 
-from . import exits
+from . import exits, serve
 from .options import make_parser
 from .say import complain, logging_to_stderr
 
@@ -34,20 +36,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Threads: the main one.
     """
-    options = make_parser().parse_args(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A word that the locale cannot write shall not end the session.
-            stream.reconfigure(errors="replace")
-    with logging_to_stderr(options.debug):
-        try:
-            code: int = options.run(options)
-            sys.stdout.flush()
-            return code
-        except (Exception, KeyboardInterrupt) as exc:
-            if options.debug and isinstance(exc, Exception):
-                raise
-            return _explain(exc)
+    with _streams() as has_output:
+        options = make_parser().parse_args(arguments)
+        with logging_to_stderr(options.debug):
+            try:
+                if not (has_output or _needs_no_output(options)):
+                    raise ConfigError(
+                        "the standard output is closed, and there is nowhere else to "
+                        "write to"
+                    )
+                code: int = options.run(options)
+                sys.stdout.flush()
+                return code
+            except (Exception, KeyboardInterrupt) as exc:
+                if options.debug and isinstance(exc, Exception):
+                    raise
+                return _explain(exc)
+
+
+@contextmanager
+def _streams() -> Iterator[bool]:
+    """Have streams that take what is written, also where they are closed (``2>&-``).
+
+    Yields:
+        Whether there is a standard output.
+    """
+    before = sys.stdout, sys.stderr
+    with ExitStack() as stack:
+        for name, stream in zip(("stdout", "stderr"), before, strict=True):
+            if stream is None:
+                nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+                stack.callback(setattr, sys, name, None)
+                setattr(sys, name, nowhere)
+            elif isinstance(stream, io.TextIOWrapper):
+                # A word that the locale cannot write shall not end the session.
+                stream.reconfigure(errors="replace")
+        yield before[0] is not None
+
+
+def _needs_no_output(options: argparse.Namespace) -> bool:
+    """Whether something comes of it that is not on the standard output."""
+    return options.run is serve.run or getattr(options, "output", None) is not None
 
 
 def _explain(error: BaseException) -> int:

@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import shlex
-import sys
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -22,7 +21,7 @@ from cartesia_stt_sync import AudioFormat, ConfigError
 from . import exits
 from .display import clock
 from .examine import Declared, Found, Report, examine, size_of
-from .inputs import STDIN
+from .inputs import STDIN, check_stdin
 from .measure import Fit, decibels
 from .say import complain, printable
 
@@ -82,10 +81,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> Declared:
-    if options.files.count(STDIN) > 1:
-        raise ConfigError("FILE: the standard input can be read only once")
-    if STDIN in options.files and sys.stdin.isatty():
-        raise ConfigError("FILE: - reads audio from a pipe, got a terminal")
+    check_stdin(options.files)
     if options.plot is not None and len(options.files) > 1:
         raise ConfigError(f"--plot: draws one file, got {len(options.files)}")
     if options.plot is not None and os.path.exists(options.plot):

@@ -164,8 +164,10 @@ def examine(name: str, declared: Declared, *, drawn: bool) -> Report:
     """
     with ExitStack() as stack:
         try:
-            file: IO[bytes] = sys.stdin.buffer  # left open: it is not ours
-            if name != STDIN:
+            file: IO[bytes]
+            if name == STDIN:
+                file = sys.stdin.buffer  # left open: it is not ours
+            else:
                 file = stack.enter_context(open(name, "rb"))
             return _examine(name, _Ahead(file), declared, drawn)
         except (OSError, ConfigError) as exc:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import IO
 
@@ -19,7 +19,7 @@ from cartesia_stt_sync import AudioFormat, ConfigError, WavReader
 
 from .exits import FileError, reason_of
 
-__all__ = ["STDIN", "Input", "open_input", "wire_encoding"]
+__all__ = ["STDIN", "Input", "check_stdin", "open_input", "wire_encoding"]
 
 STDIN = "-"
 
@@ -54,6 +54,26 @@ def wire_encoding(source: AudioFormat) -> str:
     return source.encoding if source.encoding in _AS_IT_IS else "pcm_s16le"
 
 
+def check_stdin(names: Sequence[str], advice: str = "") -> None:
+    """Check that the standard input can be read, if it is to be.
+
+    Args:
+        names: What is to be read.
+        advice: What else to do, for whoever has a terminal there.
+
+    Raises:
+        ConfigError: It cannot, or not as often.
+    """
+    if STDIN not in names:
+        return
+    if names.count(STDIN) > 1:
+        raise ConfigError("FILE: the standard input can be read only once")
+    if sys.stdin is None:
+        raise ConfigError("FILE: - is the standard input, and it is closed")
+    if sys.stdin.isatty():
+        raise ConfigError(f"FILE: - reads audio from a pipe, got a terminal{advice}")
+
+
 @contextmanager
 def open_input(name: str, raw: AudioFormat | None) -> Iterator[Input]:
     """Open a recording.
@@ -67,8 +87,10 @@ def open_input(name: str, raw: AudioFormat | None) -> Iterator[Input]:
     """
     with ExitStack() as stack:
         try:
-            file: IO[bytes] = sys.stdin.buffer  # left open: it is not ours
-            if name != STDIN:
+            file: IO[bytes]
+            if name == STDIN:
+                file = sys.stdin.buffer  # left open: it is not ours
+            else:
                 file = stack.enter_context(open(name, "rb"))
         except OSError as exc:
             raise FileError(reason_of(exc)) from exc

@@ -93,6 +93,10 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError(
             "--push-to-talk: a key ends an utterance; leave out --endpointer"
         )
+    if options.push_to_talk and sys.stdin is None:
+        raise ConfigError(
+            "--push-to-talk: keys are read from the standard input, and it is closed"
+        )
     if options.auto and options.language is not None:
         raise ConfigError("--language: Auto has none, it detects; leave it out")
     if options.output is not None and is_folder(options.output):

@@ -28,7 +28,7 @@ from cartesia_stt_sync.checks import cut_off
 
 from . import exits
 from .display import Display, Lines, Live, Silent, has_rich, is_terminal
-from .inputs import STDIN, Input, open_input, wire_encoding
+from .inputs import Input, check_stdin, open_input, wire_encoding
 from .local import local_server
 from .outputs import Result, Sink, check_output, open_output
 from .say import complain
@@ -257,18 +257,12 @@ def service_of(
 
 
 def check_inputs(names: Sequence[str]) -> None:
-    """Check that the standard input can be read, if it is to be.
-
-    Raises:
-        ConfigError: It cannot, or not as often.
-    """
-    if names.count(STDIN) > 1:
-        raise ConfigError("FILE: the standard input can be read only once")
-    if STDIN in names and sys.stdin.isatty():
-        raise ConfigError(
-            "FILE: - reads audio from a pipe, got a terminal; for a microphone: "
-            "arecord -f S16_LE -r 16000 -t wav | cartesia-stt transcribe -"
-        )
+    """See `check_stdin`."""
+    check_stdin(
+        names,
+        "; for a microphone: arecord -f S16_LE -r 16000 -t wav | cartesia-stt "
+        "transcribe -",
+    )
 
 
 def _check(options: argparse.Namespace) -> AudioFormat | None:

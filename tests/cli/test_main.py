@@ -19,6 +19,9 @@ from cartesia_stt_sync import (
     __version__,
 )
 from cartesia_stt_sync.cli import demo, exits, main
+from cartesia_stt_sync.server import LocalServer
+
+from .conftest import SCRIPT, Record
 
 ROOT = Path(__file__).parents[2]
 
@@ -101,6 +104,97 @@ def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: Read) -> None:
     raising(monkeypatch, KeyboardInterrupt())
     assert main(["demo", "--debug"]) == 130
     assert capsys.readouterr().err == "cartesia-stt: interrupted\n"
+
+
+@pytest.mark.parametrize("stream", ["stdin", "stdout", "stderr"])
+def test_closed_streams(
+    record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stream: str
+) -> None:
+    """What is not needed need not be there: all is as ever."""
+    monkeypatch.setenv("CARTESIA_API_KEY", "any")
+    path, place = str(record()), tmp_path / "talk.txt"
+    with LocalServer(script=SCRIPT) as server:
+        monkeypatch.setattr(sys, stream, None)
+        for command in ("transcribe", "batch"):
+            arguments = [command, "--base-url", server.base_url, "-o", str(place)]
+            assert main([*arguments, path]) == 0
+            assert place.read_text() == "Hello world.\n"
+            place.unlink()
+    assert getattr(sys, stream) is None
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["transcribe", "FILE"],
+        ["batch", "FILE"],
+        ["check", "FILE"],
+        ["replay", "FILE"],
+        ["listen"],
+        ["demo"],
+    ],
+)
+def test_no_standard_output(
+    command: list[str], record: Record, capsys: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What would be for nothing is not begun."""
+    path = str(record())
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main([path if word == "FILE" else word for word in command]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("cartesia-stt: the standard output is closed")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["transcribe", "batch", "check"])
+def test_no_standard_input(
+    command: str, capsys: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is missed where it is asked for."""
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main([command, "-"]) == 2
+    err = capsys.readouterr().err
+    assert err == "cartesia-stt: FILE: - is the standard input, and it is closed\n"
+
+
+def test_no_keys(capsys: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So it is where keys come from there."""
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["listen", "--push-to-talk"]) == 2
+    assert "--push-to-talk: keys are read from" in capsys.readouterr().err
+
+
+def test_no_standard_error(
+    record: Record, capsys: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What would be said there is not said on the standard output."""
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(["check", str(record())]) == 6
+    assert main(["transcribe", "none.wav"]) == 5
+    assert "cartesia-stt: " not in capsys.readouterr().out
+    with pytest.raises(SystemExit) as caught:
+        main(["nothing"])
+    assert caught.value.code == 2
+    assert sys.stderr is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its shell closes none")
+@pytest.mark.parametrize(
+    ("closing", "code", "out"),
+    [("2>&-", 6, b"what it is"), ("<&-", 6, b"what it is"), (">&-", 2, b"")],
+)
+def test_closed_by_a_shell(closing: str, code: int, out: bytes, record: Record) -> None:
+    """This is how they come to be closed."""
+    command = [sys.executable, "-W", "error", "-m", "cartesia_stt_sync", "check"]
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$@" {closing}', "sh", *command, str(record())],
+        cwd=ROOT,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, out in done.stdout) == (code, True), done.stderr
+    assert b"bug" not in done.stderr
 
 
 def test_log(monkeypatch: pytest.MonkeyPatch, capsys: Read) -> None:
