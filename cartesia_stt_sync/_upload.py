@@ -169,7 +169,10 @@ def _copy(pipe: Any) -> Iterator[IO[bytes]]:
 
 def _read(file: Any, size: int) -> bytes:
     """Read at most so many bytes; none only at the end."""
-    data = file.read(size)
+    try:
+        data = file.read(size)
+    except UnicodeDecodeError:  # it is one of text, and this is none
+        data = ""
     if isinstance(data, str):
         raise ConfigError("path: a file opened with 'rb', got one of text")
     if data is None:  # no end, but nothing yet

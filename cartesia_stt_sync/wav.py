@@ -199,7 +199,10 @@ class WavReader:
         """Read so many bytes, or up to the end: a raw file may give fewer at once."""
         parts = []
         while size > 0:
-            part = self._file.read(size)
+            try:
+                part = self._file.read(size)
+            except UnicodeDecodeError:  # it is one of text, and this is none
+                part = ""
             if part is None or isinstance(part, str):
                 kind = "text" if part is not None else "non-blocking"
                 raise self._refused(f"a blocking binary file, got a {kind} one")

@@ -902,6 +902,18 @@ class TestArguments:
         with open(reader) as file:
             assert "opened with 'rb', got one of text" in self.refused(file)
 
+    def test_opened_as_text(self, tmp_path: Path) -> None:
+        """A recording that was opened as text is told from one that is broken."""
+        path = tmp_path / "talk.wav"
+        path.write_bytes(a_wav() + b"\xff")
+        with open(path, encoding="utf-8") as file:
+            assert "opened with 'rb', got one of text" in self.refused(file)
+        reader, writer = os.pipe()
+        with open(writer, "wb") as out:
+            out.write(b"\xff" + a_wav())
+        with open(reader, encoding="utf-8") as file:
+            assert "opened with 'rb', got one of text" in self.refused(file)
+
     def test_non_blocking(self) -> None:
         """Of one that does not wait nobody knows the end, so no part of it is sent."""
 

@@ -291,6 +291,20 @@ def test_not_binary(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="binary file, got a text one"):
         WavReader(io.StringIO("RIFF"))  # type: ignore[arg-type]  # what is tested
 
+    # A size that is no UTF-8, as of every second file.
+    path = tmp_path / "talk.wav"
+    path.write_bytes(plain(bytes(200)))
+    assert b"\xc8" in path.read_bytes()
+    with open(path, encoding="utf-8") as file:
+        with pytest.raises(ConfigError, match="binary file, got a text one"):
+            WavReader(file)  # type: ignore[arg-type]  # what is tested
+    reader, writer = os.pipe()
+    with open(writer, "wb") as out:
+        out.write(path.read_bytes())
+    with open(reader, encoding="utf-8") as file:
+        with pytest.raises(ConfigError, match="binary file, got a text one"):
+            WavReader(file)  # type: ignore[arg-type]  # what is tested
+
     class Waiting(io.RawIOBase):
         def read(self, size: int = -1, /) -> None:
             """Read nothing yet."""
