@@ -119,7 +119,7 @@ def open_recording(path: RecordingFile, *, raw: bool) -> Iterator[Upload]:
     with ExitStack() as stack:
         if isinstance(path, (str, os.PathLike)):
             file: Any = stack.enter_context(open(path, "rb"))
-            name = os.path.basename(os.fspath(path))
+            name = os.path.basename(os.fsdecode(path))  # it may give bytes
         else:
             file = _checked(path)
             name = _name_of(file)

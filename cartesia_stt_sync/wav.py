@@ -109,7 +109,7 @@ class WavReader:
         self._owned = isinstance(file, (str, os.PathLike))
         if isinstance(file, (str, os.PathLike)):
             self._file: Any = open(file, "rb")
-            self.name = os.fspath(file)
+            self.name = os.fsdecode(file)  # it may give bytes
         else:
             if not callable(getattr(file, "read", None)):
                 raise ConfigError(

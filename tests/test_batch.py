@@ -953,6 +953,14 @@ class TestArguments:
                 transcribe_file(path, api_key=KEY, base_url="ws://127.0.0.1:1")
             assert caught.value.filename == str(path)
 
+    def test_a_path_of_bytes(self, tmp_path: Path) -> None:
+        """A folder that is named by bytes has such paths."""
+        (tmp_path / "call.wav").write_bytes(a_wav())
+        with os.scandir(os.fsencode(tmp_path)) as entries:
+            (entry,) = entries
+        path: Any = entry
+        assert b'filename="call.wav"' in request_of(path).disposition
+
     def test_empty(self, tmp_path: Path) -> None:
         """An empty file is named."""
         (tmp_path / "call.wav").touch()

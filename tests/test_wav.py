@@ -358,6 +358,17 @@ def test_file_in_the_middle() -> None:
     assert b"".join(WavReader(file)) == SAMPLES
 
 
+def test_path_of_bytes(tmp_path: Path) -> None:
+    """A folder that is named by bytes has such paths; errors name them as text."""
+    path = tmp_path / "bad.wav"
+    path.write_bytes(b"RIFF")
+    with os.scandir(os.fsencode(tmp_path)) as entries:
+        (entry,) = entries
+    with pytest.raises(ConfigError) as caught:
+        WavReader(entry)  # type: ignore[arg-type]  # no text, but it works
+    assert str(caught.value).startswith(f"{path}: ")
+
+
 @pytest.mark.parametrize("file", [b"RIFF", None, 5])
 def test_no_file(file: Any) -> None:
     """Bytes are no file; the message says how they become one."""
