@@ -10,19 +10,29 @@ import argparse
 import sys
 from typing import Any
 
-from cartesia_stt_sync import CartesiaSTTError, ConfigError, transcribe_file
+import attrs
+
+from cartesia_stt_sync import (
+    CartesiaSTTError,
+    ConfigError,
+    WavReader,
+    transcribe_file,
+)
 
 from . import exits
 from .display import Display, Upload
 from .inputs import STDIN
-from .outputs import Result, check_output, open_output
+from .outputs import CAPTIONS, Result, check_output, open_output
 from .say import complain
-from .transcribe import HOPELESS, check_inputs, choose_display, service_of
+from .transcribe import (
+    HOPELESS,
+    check_inputs,
+    choose_display,
+    service_of,
+    tell_guess,
+)
 
 __all__ = ["run"]
-
-_TIMED = ("srt", "vtt")
-"""Formats that are made of the words' times."""
 
 _OF_THE_FILE = "path: "
 """How the message of a `ConfigError` begins that is about the file."""
@@ -43,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     given = {
         "encoding": options.encoding,
         "sample_rate": options.sample_rate,
-        "words": options.words or options.format in _TIMED,
+        "words": options.words or options.format in CAPTIONS,
     }
     display = choose_display(options.quiet)
     worst = exits.OK
@@ -53,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
     ):
         for name in options.files:
             result = _transcribe(name, service | given, display)
+            tell_guess(result, options.format, display)
             output.end(result)
             if result.error is not None:
                 complain(f"{name}: {exits.reason_of(result.error)}")
@@ -83,7 +94,19 @@ def _transcribe(name: str, given: dict[str, Any], display: Display) -> Result:
         return Result(name=name, error=exc)
     finally:
         display.stop()
-    return Result(name=name, transcript=transcript, deltas=(transcript,))
+    result = Result(name=name, transcript=transcript, deltas=(transcript,))
+    return attrs.evolve(result, length=_length(name)) if result.guessed else result
+
+
+def _length(name: str) -> float | None:
+    """The seconds of a WAV file; ``None`` for what is none, and for what is read up."""
+    if name == STDIN:
+        return None
+    try:
+        with WavReader(name) as wav:
+            return wav.duration
+    except (ConfigError, OSError):
+        return None
 
 
 def _in_options(reason: str) -> str:

@@ -39,6 +39,7 @@ from .inputs import STDIN
 from .say import printable
 
 __all__ = [
+    "CAPTIONS",
     "FORMATS",
     "Folder",
     "Output",
@@ -51,8 +52,11 @@ __all__ = [
 
 FORMATS = ("txt", "paragraphs", "srt", "vtt", "json")
 
-_CAPTIONS = ("srt", "vtt")
-"""Formats that hold one recording: a second one's times would begin anew."""
+CAPTIONS = ("srt", "vtt")
+"""Formats with times, which hold one recording: a second one's would begin anew."""
+
+_CPS = 15.0
+"""Characters a second of speech, where nothing else tells how long it took."""
 
 _NO_TEXT = Transcript(text="", is_final=True)
 
@@ -66,6 +70,7 @@ class Result:
         transcript: Its text, as far as it came.
         deltas: The pieces in which it came.
         stats: The session's figures, or ``None`` where there was no session.
+        length: Its seconds, where no session counted them; ``None``: not known.
         findings: What was noticed.
         error: Why it is not whole, or ``None``.
     """
@@ -74,6 +79,7 @@ class Result:
     transcript: Transcript = _NO_TEXT
     deltas: tuple[Transcript, ...] = ()
     stats: Stats | None = None
+    length: float | None = None
     findings: tuple[Finding, ...] = ()
     error: BaseException | None = None
 
@@ -86,6 +92,13 @@ class Result:
     def came(self) -> bool:
         """Whether anything came of it: text, or the news that there is none."""
         return self.error is None or bool(self.transcript.text)
+
+    @property
+    def guessed(self) -> bool:
+        """Whether there is text, and nobody has said when any of it was spoken."""
+        return any(delta.text for delta in self.deltas) and not any(
+            delta.words or delta.duration for delta in self.deltas
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """What ``-f json`` prints."""
@@ -108,7 +121,8 @@ class Result:
         except ConfigError:
             # Text that was paid for is not thrown away for want of times: it is
             # spread over the recording.
-            fed = 0.0 if self.stats is None else self.stats.fed_seconds
+            fed = self.length if self.stats is None else self.stats.fed_seconds
+            fed = fed or len(self.transcript.text) / _CPS
             if self.apart:
                 return to_captions(tuple(_spread(self.deltas, fed)))
             return to_captions(attrs.evolve(self.transcript, duration=fed))
@@ -278,7 +292,7 @@ def check_output(path: str | None, names: Sequence[str], form: str) -> None:
         for number, place in enumerate(places):
             if place in places[:number]:
                 raise ConfigError(f"--output: two files would both become {place}")
-    elif form in _CAPTIONS and len(names) > 1:
+    elif form in CAPTIONS and len(names) > 1:
         raise ConfigError(
             f"--format: {form} holds one recording, got {len(names)}; "
             "-o DIR/, a folder, takes a file for each"

@@ -30,7 +30,7 @@ from . import exits
 from .display import Display, Lines, Live, Silent, has_rich, is_terminal
 from .inputs import Input, check_stdin, open_input, wire_encoding
 from .local import local_server
-from .outputs import Result, Sink, check_output, open_output
+from .outputs import CAPTIONS, Result, Sink, check_output, open_output
 from .say import complain
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "send",
     "service_of",
     "stream",
+    "tell_guess",
 ]
 
 _BUFFER = 1.0
@@ -77,6 +78,7 @@ def run(options: argparse.Namespace) -> int:
     ):
         for name in options.files:
             result = _transcribe(name, raw, options.split, whom, display, output)
+            tell_guess(result, options.format, display)
             output.end(result)
             if result.error is not None:
                 complain(f"{name}: {exits.reason_of(result.error)}")
@@ -227,6 +229,15 @@ def _transcribe(
         findings=findings,
         error=error,
     )
+
+
+def tell_guess(result: Result, form: str, display: Display) -> None:
+    """Say of captions whose times nobody knows that they are a guess."""
+    if form in CAPTIONS and result.guessed:
+        display.note(
+            f"{result.name}: the service sent no times, so those of the captions are "
+            "estimated from the length of the text"
+        )
 
 
 def deltas(t: Transcriber) -> Iterator[Transcript]:

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import srt as srt_parser  # type: ignore[import-untyped]  # it has no types
 
+from cartesia_stt_sync import Transcript
 from cartesia_stt_sync.cli import main
 from cartesia_stt_sync.server import Fault, LocalServer
 
@@ -59,6 +61,36 @@ def test_captions(record: Record, tmp_path: Path, form: str) -> None:
     assert main(["batch", "-q", "-f", form, "-o", str(folder), *paths]) == 0
     for name in ("a", "b"):
         assert "Hello world." in (folder / f"{name}.{form}").read_text()
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize("known", [True, False])
+def test_captions_without_times(
+    record: Record, capsys: Read, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    """Where the service sends none they are a guess, over the WAV file's own length."""
+    said = Transcript(text="One two three four five six. " * 8, is_final=True)
+    monkeypatch.setattr(
+        "cartesia_stt_sync.cli.batch.transcribe_file", lambda *_, **__: said
+    )
+    path = record(seconds=60.0)
+    if not known:
+        path.write_bytes(b"ID3 no WAV file")
+    assert main(["batch", "-f", "srt", str(path)]) == 0
+    out, err = capsys.readouterr()
+    *_, last = srt_parser.parse(out)
+    seconds = 60.0 if known else len(said.text) / 15
+    assert last.end.total_seconds() == pytest.approx(seconds, abs=1.0)
+    assert err == (
+        f"{path}: the service sent no times, so those of the captions are estimated "
+        "from the length of the text\n"
+    )
+    assert main(["batch", str(path)]) == 0
+    assert capsys.readouterr().err == ""
+    with open(path) as file:
+        monkeypatch.setattr("sys.stdin", file)
+        assert main(["batch", "-f", "vtt", "-"]) == 0
+    assert "-: the service sent no times" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("account")
