@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import IO
 
 import attrs
@@ -25,6 +26,9 @@ STDIN = "-"
 
 _AS_IT_IS = ("pcm_s16le", "pcm_mulaw", "pcm_alaw")
 """Encodings that are sent as they are; the others are twice as large or refused."""
+
+_RAW = frozenset(".pcm .raw .s16 .s16le .ulaw .mulaw .ul .alaw .al .sw".split())
+"""How files are called that have no header."""
 
 _BLOCK = 0.1
 
@@ -99,8 +103,16 @@ def open_input(name: str, raw: AudioFormat | None) -> Iterator[Input]:
         except (OSError, ConfigError) as exc:
             # Whoever prints it names the file.
             reason = reason_of(exc).removeprefix(f"{file.name}: ")
+            if raw is None and _may_be_raw(name, reason):
+                reason += "; samples without a header need --encoding and --sample-rate"
             raise FileError(reason) from exc
         yield recording
+
+
+def _may_be_raw(name: str, reason: str) -> bool:
+    """Whether what is no WAV file may have no header at all."""
+    # Samples may begin as something else does, so that the name counts, too.
+    return "begins with RIFF" in reason or Path(name).suffix.lower() in _RAW
 
 
 def _read(name: str, file: IO[bytes], raw: AudioFormat | None) -> Input:
@@ -109,6 +121,8 @@ def _read(name: str, file: IO[bytes], raw: AudioFormat | None) -> Input:
         return Input(name, wav.format, wav.duration, iter(wav), lambda: wav.missing)
     step = round(_BLOCK * raw.sample_rate) * raw.frame_bytes
     first = file.read(step)
+    if not first:
+        raise ConfigError("samples without a header, got an empty file")
     if first[:4] == b"RIFF" and first[8:12] == b"WAVE":
         raise ConfigError(
             "raw samples without a header, got a WAV file; leave out --encoding, "

@@ -285,7 +285,8 @@ def _check(options: argparse.Namespace) -> AudioFormat | None:
         return None
     if encoding is None or rate is None:
         raise ConfigError("--encoding and --sample-rate: both or none")
-    return AudioFormat(encoding, rate, options.channels or 1)
+    channels = 1 if options.channels is None else options.channels
+    return AudioFormat(encoding, rate, channels)
 
 
 def choose_display(quiet: bool) -> Display:

@@ -33,6 +33,8 @@ from .conftest import KEY, SCRIPT, Record, Terminal, on
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "cartesia_stt_sync", "transcribe")
 
+RAW = ["--encoding", "pcm_s16le", "--sample-rate", "16000"]
+
 Read = pytest.CaptureFixture[str]
 
 
@@ -165,6 +167,35 @@ def test_raw(tmp_path: Path, record: Record, capsys: Read) -> None:
 
 
 @pytest.mark.usefixtures("account")
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("call.bin", bytes(100)), ("call.pcm", b"\xff" * 100), ("CALL.RAW", b"")],
+)
+def test_raw_without_options(
+    tmp_path: Path, capsys: Read, name: str, data: bytes
+) -> None:
+    """What may be samples is told what such files need, as by batch."""
+    path = tmp_path / name
+    path.write_bytes(data)
+    assert main(["transcribe", str(path)]) == 5
+    err = capsys.readouterr().err
+    assert err.startswith(f"cartesia-stt: {path}: a WAV file")
+    assert err.endswith("without a header need --encoding and --sample-rate\n")
+
+
+@pytest.mark.usefixtures("account")
+def test_raw_of_nothing(tmp_path: Path, capsys: Read) -> None:
+    """A file without a byte is an error, as it is without the options."""
+    path = tmp_path / "empty.raw"
+    path.touch()
+    assert main(["transcribe", *RAW, str(path)]) == 5
+    err = capsys.readouterr().err
+    assert err == (
+        f"cartesia-stt: {path}: samples without a header, got an empty file\n"
+    )
+
+
+@pytest.mark.usefixtures("account")
 def test_standard_input(
     record: Record, capsys: Read, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -187,6 +218,7 @@ def test_standard_input(
     [
         (["-", "-"], "can be read only once"),
         (["--encoding", "pcm_s16le", "x"], "--encoding and --sample-rate: both"),
+        ([*RAW, "--channels", "0", "FILE"], "channels: a whole number from 1 to 64"),
         (["--channels", "2", "x"], "--encoding and --sample-rate: both"),
         (["--encoding", "mp3", "--sample-rate", "8000", "x"], "encoding: one of"),
         (["--base-url", "ftp://x", "FILE"], "base_url: a URL like"),
