@@ -26,7 +26,7 @@ from cartesia_stt_sync.audio import decode
 from cartesia_stt_sync.checks import container_of, cut_off, file_in_audio
 
 from .exits import FileError, reason_of
-from .inputs import STDIN
+from .inputs import STDIN, read
 from .measure import Ballot, Fit, Meter
 from .sketch import Sketch
 
@@ -186,7 +186,7 @@ class _Ahead:
     def look(self, size: int) -> bytes:
         """The next bytes, which stay; fewer only where the file ends."""
         while len(self._ahead) < size:
-            part = self._file.read(size - len(self._ahead))
+            part = read(self._file, size - len(self._ahead))
             if not part:
                 break
             self._ahead += part

@@ -20,7 +20,7 @@ from cartesia_stt_sync import AudioFormat, ConfigError, WavReader
 
 from .exits import FileError, reason_of
 
-__all__ = ["STDIN", "Input", "check_stdin", "open_input", "wire_encoding"]
+__all__ = ["STDIN", "Input", "check_stdin", "open_input", "read", "wire_encoding"]
 
 STDIN = "-"
 
@@ -109,6 +109,18 @@ def open_input(name: str, raw: AudioFormat | None) -> Iterator[Input]:
         yield recording
 
 
+def read(file: IO[bytes], size: int) -> bytes:
+    """Read so many bytes, fewer only at the end.
+
+    Raises:
+        ConfigError: It is not at its end, and does not wait for more.
+    """
+    data: bytes | None = file.read(size)
+    if data is None:
+        raise ConfigError("a blocking binary file, got a non-blocking one")
+    return data
+
+
 def _may_be_raw(name: str, reason: str) -> bool:
     """Whether what is no WAV file may have no header at all."""
     # Samples may begin as something else does, so that the name counts, too.
@@ -120,7 +132,7 @@ def _read(name: str, file: IO[bytes], raw: AudioFormat | None) -> Input:
         wav = WavReader(file)
         return Input(name, wav.format, wav.duration, iter(wav), lambda: wav.missing)
     step = round(_BLOCK * raw.sample_rate) * raw.frame_bytes
-    first = file.read(step)
+    first = read(file, step)
     if not first:
         raise ConfigError("samples without a header, got an empty file")
     if first[:4] == b"RIFF" and first[8:12] == b"WAVE":
@@ -137,4 +149,4 @@ def _raw_blocks(first: bytes, file: IO[bytes], step: int) -> Iterator[bytes]:
     block = first
     while block:
         yield block
-        block = file.read(step)
+        block = read(file, step)

@@ -212,6 +212,30 @@ def test_standard_input(
     assert "cartesia-stt: -: a WAV file, got an empty one" in capsys.readouterr().err
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="its pipes wait")
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize(
+    "command", [["transcribe", *RAW], ["transcribe"], ["batch"], ["check"]]
+)
+@pytest.mark.parametrize("size", [0, 300, 6400])
+def test_input_that_does_not_wait(
+    record: Record,
+    command: list[str],
+    size: int,
+    capsys: Read,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What has come so far is not all, and is not taken for it."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    with open(reader) as file, open(writer, "wb", buffering=0) as out:
+        monkeypatch.setattr("sys.stdin", file)
+        head = b"" if "--encoding" in command else record().read_bytes()[:44]
+        out.write(head + bytes(size))
+        assert main([*command, "-"]) in (2, 5)
+    assert "got a non-blocking one" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("account")
 @pytest.mark.parametrize(
     ("arguments", "message"),
