@@ -12,12 +12,13 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from traceback import format_exc
 
 from cartesia_stt_sync import CartesiaSTTError, ConfigError
 
 from . import exits, serve
 from .options import make_parser
-from .say import complain, logging_to_stderr
+from .say import complain, logging_to_stderr, printable
 
 __all__ = ["main"]
 
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return code
             except (Exception, KeyboardInterrupt) as exc:
                 if options.debug and isinstance(exc, Exception):
-                    raise
+                    print(printable(format_exc()), end="", file=sys.stderr)
                 return _explain(exc)
 
 

@@ -39,6 +39,16 @@ def complain(message: str) -> None:
     print(f"cartesia-stt: {printable(message)}", file=sys.stderr, flush=True)
 
 
+class _Long(logging.Formatter):
+    """All that there is, with the milliseconds since the start."""
+
+    def __init__(self) -> None:
+        super().__init__("%(relativeCreated)d %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 class _Short(logging.Formatter):
     """A line a record: a traceback is for ``--debug``."""
 
@@ -56,7 +66,7 @@ def logging_to_stderr(debug: bool) -> Iterator[None]:
     handler = logging.StreamHandler(sys.stderr)
     level = log.level
     if debug:
-        handler.setFormatter(logging.Formatter("%(relativeCreated)d %(message)s"))
+        handler.setFormatter(_Long())
         log.setLevel(logging.DEBUG)
     else:
         handler.setFormatter(_Short())

@@ -95,8 +95,20 @@ def test_bug(monkeypatch: pytest.MonkeyPatch, capsys: Read) -> None:
     assert main(["demo"]) == 1
     err = capsys.readouterr().err
     assert err == "cartesia-stt: a bug: KeyError: 'x'; --debug shows where\n"
-    with pytest.raises(KeyError):
-        main(["demo", "--debug"])
+    assert main(["demo", "--debug"]) == 1
+    shown = capsys.readouterr().err
+    assert shown.startswith("Traceback (most recent call last):\n")
+    assert shown.endswith(f"\nKeyError: 'x'\n{err}")
+
+
+@pytest.mark.parametrize("error", [ConfigError("x\x1b[1m"), FileNotFoundError(2, "x")])
+def test_debug(error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: Read) -> None:
+    """The status is the same; what is shown beside cannot command the terminal."""
+    raising(monkeypatch, error)
+    assert main(["demo", "--debug"]) == main(["demo"]) == exits.code_of(error)
+    err = capsys.readouterr().err
+    assert "Traceback" in err
+    assert "\x1b" not in err
 
 
 def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: Read) -> None:
@@ -203,7 +215,7 @@ def test_log(monkeypatch: pytest.MonkeyPatch, capsys: Read) -> None:
     def run(_: argparse.Namespace) -> int:
         logging.getLogger("cartesia_stt_sync").warning("a finding")
         logging.getLogger("cartesia_stt_sync.server").warning("fell\nback")
-        logging.getLogger("cartesia_stt_sync.server").debug("detail")
+        logging.getLogger("cartesia_stt_sync.server").debug("detail\x1b[1m")
         return 0
 
     monkeypatch.setattr(demo, "run", run)
@@ -215,7 +227,7 @@ def test_log(monkeypatch: pytest.MonkeyPatch, capsys: Read) -> None:
     assert main(["demo", "--debug"]) == 0
     err = capsys.readouterr().err
     assert "a finding" in err
-    assert "detail" in err
+    assert "detail?[1m" in err
     assert (list(log.handlers), log.level) == before
 
 
