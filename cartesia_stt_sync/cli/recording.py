@@ -257,15 +257,21 @@ def load(path: Path) -> Recording:
         OSError: It cannot be read.
     """
     lines = []
-    for line in path.read_bytes().splitlines():
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
         try:
-            lines.append(json.loads(line))
+            found = json.loads(line)
         except ValueError:
             break  # the last of a process that was killed while it wrote
-    if not lines or not isinstance(lines[0], dict) or lines[0].get("event") != "begin":
+        if not isinstance(found, dict) or not {"t", "event"} <= found.keys():
+            raise FileError(
+                f"{path}: an object with t and event on each line, got another thing "
+                f"on line {number}; not a recording made by Transcriber(record=...)"
+            )
+        lines.append(found)
+    if not lines or lines[0]["event"] != "begin" or "url" not in lines[0]:
         raise FileError(f"{path}: not a recording made by Transcriber(record=...)")
     try:
         with WavReader(path.with_suffix(".wav")) as wav:
             return Recording(path, tuple(lines), b"".join(wav), wav.format)
     except ConfigError as exc:
-        raise FileError(f"{path.with_suffix('.wav')}: {exc}") from None
+        raise FileError(str(exc)) from None  # which names it

@@ -357,8 +357,21 @@ class TestFiles:
         """Lines beside which there is no audio of theirs."""
         path = written(tmp_path, [])
         path.with_suffix(".wav").write_bytes(b"RIFFnothing")
-        with pytest.raises(FileError, match=r"r\.wav"):
+        with pytest.raises(FileError, match=r"r\.wav") as caught:
             load(path)
+        assert str(caught.value).count("r.wav") == 1
+
+    @pytest.mark.parametrize("line", ["5", "[]", "null", '{"event": "sent"}'])
+    def test_a_line_of_something_else(
+        self, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """A line that is no event is named, wherever it stands."""
+        path = written(tmp_path, [sent(b"ab", 0)], b"ab")
+        path.write_text(path.read_text() + line + "\n")
+        assert main(["replay", "--show", str(path)]) == exits.FILE
+        err = capsys.readouterr().err
+        assert "r.jsonl: an object with t and event on each line" in err
+        assert "on line 3; not a recording" in err
 
     def test_cut_short(self, tmp_path: Path) -> None:
         """A process that was killed left half a line: the rest is shown."""
