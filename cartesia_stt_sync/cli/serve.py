@@ -80,8 +80,15 @@ class _Stopped:
 
 def _read_script(path: str) -> Any:
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        script = json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as exc:
-        raise ConfigError(
-            f'--script: JSON like [[0.5, "Hello"], [1.2, " world"]], got {path}: {exc}'
-        ) from exc
+        raise _no_script(f"{path}: {exc}") from exc
+    if script is None:  # it would be as if there were none
+        raise _no_script(f"{path} with null")
+    return script
+
+
+def _no_script(got: str) -> ConfigError:
+    return ConfigError(
+        f'--script: JSON like [[0.5, "Hello"], [1.2, " world"]], got {got}'
+    )

@@ -69,7 +69,7 @@ def test_serve(
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-@pytest.mark.parametrize("text", ["0.5 Hello", '[["x", 1]]', "{}1"])
+@pytest.mark.parametrize("text", ["0.5 Hello", '[["x", 1]]', "{}1", "null", "7"])
 def test_bad_script(text: str, tmp_path: Path, capsys: Read) -> None:
     """A script that is none is refused before the port is opened."""
     script = tmp_path / "script.json"
