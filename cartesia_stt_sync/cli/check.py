@@ -56,9 +56,9 @@ def run(options: argparse.Namespace) -> int:
     """
     declared = _check(options)
     if options.plot is not None:
-        from .plot import need_matplotlib
+        from .plot import check_plot
 
-        need_matplotlib()
+        check_plot(options.plot)
     broken, found = False, False
     for number, name in enumerate(options.files):
         try:

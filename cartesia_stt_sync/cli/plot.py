@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-__all__ = ["draw", "figure_of", "need_matplotlib"]
+__all__ = ["draw", "figure_of", "check_plot"]
 
 _INK, _MARK, _PALE = "#22577a", "#c1121f", "#9fb8c8"
 _LOWEST, _DEEPEST = -80.0, -100.0
@@ -40,16 +40,24 @@ _WIDTH = 118
 """Characters of a line below the picture."""
 
 
-def need_matplotlib() -> None:
-    """Check that it is there, before a file is read for nothing.
+def check_plot(path: str) -> None:
+    """Check that a picture can be drawn, before a file is read for nothing.
 
     Raises:
-        ConfigError: It is not.
+        ConfigError: matplotlib is not there, or knows no such kind of picture.
     """
     if importlib.util.find_spec("matplotlib") is None:
         raise ConfigError(
             "--plot: needs matplotlib; install it with "
             "pip install 'cartesia-stt-sync[plot]'"
+        )
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    kinds = FigureCanvasBase.get_supported_filetypes()
+    kind = os.path.splitext(path)[1][1:].lower()
+    if kind and kind not in kinds:
+        raise ConfigError(
+            f"--plot: a name that ends with {', '.join(sorted(kinds))}, got {path}"
         )
 
 
@@ -57,14 +65,9 @@ def draw(report: Report, path: str) -> None:
     """Draw a report into a file; its ending says which kind of picture.
 
     Raises:
-        ConfigError: There is no such kind.
         OSError: It cannot be written.
     """
-    figure = figure_of(report)
-    try:
-        figure.savefig(path, dpi=110)
-    except ValueError as exc:
-        raise ConfigError(f"--plot: {exc}") from None
+    figure_of(report).savefig(path, dpi=110)
 
 
 def figure_of(report: Report) -> Figure:

@@ -185,9 +185,16 @@ def test_file(tmp_path: Path, capsys: Read) -> None:
 
 
 def test_no_such_kind(tmp_path: Path, capsys: Read) -> None:
-    """An ending that is no picture's is refused."""
-    assert main(["check", "--plot", str(tmp_path / "a.doc"), WAV]) == exits.USAGE
-    assert "--plot: Format 'doc' is not supported" in capsys.readouterr().err
+    """An ending that is no picture's is refused before anything is read."""
+    place = str(tmp_path / "a.doc")
+    assert main(["check", "--plot", place, WAV]) == exits.USAGE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "--plot: a name that ends with " in err
+    assert " png, " in err
+    assert err.endswith(f"got {place}\n")
+    assert main(["check", "--plot", str(tmp_path / "a.SVG"), WAV]) == exits.OK
+    assert (tmp_path / "a.SVG").exists()
 
 
 def test_nowhere(tmp_path: Path, capsys: Read) -> None:
