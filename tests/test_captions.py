@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 import attrs
+import numpy as np
 import pytest
 import srt as srt_parser  # type: ignore[import-untyped]  # it has no types
 import webvtt as webvtt_parser
@@ -492,8 +493,13 @@ def test_no_transcript(wrong: Any) -> None:
     [
         ({"end": 1.0}, "end: seconds, later than start, got 1.0"),
         ({"end": 1.0001}, "later than start, got 1.0001"),
-        ({"end": float("nan")}, "end: seconds, later than start, got nan"),
+        ({"end": float("nan")}, "end: seconds, at least 0 and at most 1e+12, got nan"),
+        ({"end": 1e308}, "end: seconds, at least 0 and at most 1e+12, got 1e+308"),
         ({"start": -1.0}, "start: seconds, at least 0"),
+        ({"start": 1e300, "end": 1e301}, "start: seconds, at least 0 and at most"),
+        ({"channel": "x"}, "channel: a whole number of at least 0, got 'x'"),
+        ({"channel": -1}, "channel: a whole number of at least 0, got -1"),
+        ({"channel": 1.0}, "channel: a whole number of at least 0, got 1.0"),
         ({"lines": ()}, "lines: a tuple of lines, none empty, got ()"),
         ({"lines": "text"}, "got 'text'"),
         ({"lines": ("a", " ")}, "none empty"),
@@ -504,6 +510,8 @@ def test_caption(wrong: dict[str, Any], message: str) -> None:
     """A caption that would break a file cannot be made."""
     good: dict[str, Any] = {"start": 1.0, "end": 2.0, "lines": ("a",)}
     Caption(**good)
+    latest = Caption(**good | {"end": 1e12, "channel": np.int64(2)})
+    assert "277777777:46:40.000\n<v Channel 3>a" in to_webvtt([latest])
     with pytest.raises(ConfigError, match=re.escape(message)):
         Caption(**good | wrong)
 

@@ -32,6 +32,15 @@ _AHEAD = 50
 """Captions that are looked at to share the time there is, where it is short."""
 
 
+_LATEST = 1e12
+"""Seconds: beyond it a float has no milliseconds."""
+
+
+def _a_channel(_: object, __: object, channel: int | None) -> None:
+    if channel is not None:
+        count("channel", channel)
+
+
 def _no_breaks(_: object, __: object, lines: tuple[str, ...]) -> None:
     # An empty line would end the caption in a file, and the rest would be lost.
     if (
@@ -57,11 +66,12 @@ class Caption:
     start: float
     end: float
     lines: tuple[str, ...] = attrs.field(validator=_no_breaks)
-    channel: int | None = None
+    channel: int | None = attrs.field(default=None, validator=_a_channel)
 
     def __attrs_post_init__(self) -> None:
-        seconds("start", self.start)
-        if finite(self.end) is None or round(self.end, 3) <= round(self.start, 3):
+        seconds("start", self.start, most=_LATEST)
+        seconds("end", self.end, most=_LATEST)
+        if round(self.end, 3) <= round(self.start, 3):
             raise ConfigError(f"end: seconds, later than start, got {self.end!r}")
 
     def __str__(self) -> str:
