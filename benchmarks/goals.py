@@ -78,7 +78,7 @@ GOALS = (
     Goal("streams", _HUNDRED_TLS, "cpu", 0.35, SDK),
     Goal("streams", _ONE, "cpu", 0.75, WEBSOCKET_CLIENT, held=1.9),
     Goal("streams", _ONE, "cpu", 0.42, SDK, held=1.1),
-    Goal("streams", _ONE, "callback_p50", 0.3, SDK),
+    Goal("streams", _ONE, "callback_p50", 0.3, SDK, held=0.5),
     Goal("streams", _FOUR, "late_p99", 5.0),
     Goal("streams", _ONE, "late_p50", 0.3),
     Goal("pacing", _ONE, "late_p50", 0.3),
