@@ -22,7 +22,8 @@ from cartesia_stt_sync import (
 from . import exits
 from .display import Display, Upload
 from .inputs import STDIN
-from .outputs import CAPTIONS, Result, check_output, open_output
+from .outputs import CAPTIONS, check_output, open_output
+from .result import Result
 from .say import complain
 from .transcribe import (
     HOPELESS,

@@ -28,7 +28,8 @@ from .display import Display, Live
 from .inputs import Input
 from .keys import Keys
 from .microphone import Inbox, Key, Microphone, list_devices
-from .outputs import Folder, Result, is_folder, open_output
+from .outputs import Folder, is_folder, open_output
+from .result import Result
 from .say import complain, printable
 from .spoken import Spoken
 from .transcribe import choose_display, deltas, send, service_of

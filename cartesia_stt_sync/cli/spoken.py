@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from .outputs import Output, Result
+from .outputs import Output
+from .result import Result
 
 __all__ = ["Spoken"]
 

@@ -30,7 +30,8 @@ from . import exits
 from .display import Display, Lines, Live, Silent, has_rich, is_terminal
 from .inputs import Input, check_stdin, open_input, wire_encoding
 from .local import local_server
-from .outputs import CAPTIONS, Result, Sink, check_output, open_output
+from .outputs import CAPTIONS, Sink, check_output, open_output
+from .result import Result
 from .say import complain
 
 __all__ = [

@@ -15,7 +15,8 @@ import webvtt as webvtt_parser
 from cartesia_stt_sync import ConnectionLost, Transcriber, Transcript, Word
 from cartesia_stt_sync.cli import main
 from cartesia_stt_sync.cli.options import make_parser
-from cartesia_stt_sync.cli.outputs import Folder, Output, Result, open_output
+from cartesia_stt_sync.cli.outputs import Folder, Output, open_output
+from cartesia_stt_sync.cli.result import Result
 from cartesia_stt_sync.server import Fault, LocalServer
 
 from .conftest import SCRIPT, Record, Terminal, on
