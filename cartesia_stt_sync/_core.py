@@ -366,7 +366,7 @@ class Core:
                 self.findings.note(checks.replay_differs())
         elif isinstance(event, TurnEvent):
             calls = self.speech.turn(event)
-            if isinstance(event, TurnEnd):
+            if isinstance(event, TurnEnd) and self.speech.turns.ended[-1].text:
                 self._attempts.answered()
         elif isinstance(event, FlushDone):
             self._flush_done(now)

@@ -7,6 +7,7 @@ half done.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from typing import Protocol
@@ -85,7 +86,8 @@ def uninterrupted(steps: Callable[[], None]) -> None:
     Raises:
         BaseException: What they raised.
     """
-    if threading.current_thread() is not threading.main_thread():
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or sys.is_finalizing():  # when a new thread would never run
         steps()
         return
     failures: list[BaseException] = []

@@ -76,7 +76,11 @@ class Outbox:
         buffered_bytes: Audio that waits.
         source_bytes: The caller's audio sent so far, each byte counted once.
         silence_bytes: Silence put in so far.
-        skipped_bytes: The caller's audio, of `source_bytes`, that was late and quiet.
+        skipped_bytes: What was left out after losses, late and quiet; `source_bytes`
+            counts it, too.
+        skipped_now: How much of it after the last one.
+        passed_over: The caller's audio that will never be answered, since the last
+            final that said how much it answers: quiet, at the beginnings of losses.
         wire_bytes: All audio sent so far: with silence, and what was sent again.
 
     Threads: none of its own; its driver holds a lock around each call.
@@ -85,10 +89,10 @@ class Outbox:
     __slots__ = (
         *("_answered_until", "_audio", "_budget", "_changes", "_chunk"),
         *("_close_sent", "_finalizes", "_meters", "_moment", "_named", "_queue"),
-        *("_rate", "_schedule", "_session_bytes", "_silence", "_speech_lost"),
+        *("_rate", "_schedule", "_session_bytes", "_silence", "_spoken"),
         *("_taken_at", "_unanswered", "_voiced_bytes", "_width", "buffered_bytes"),
-        *("dropped", "filler", "silence_bytes", "skipped_bytes", "source_bytes"),
-        *("timeline", "wire_bytes"),
+        *("dropped", "filler", "passed_over", "silence_bytes", "skipped_bytes"),
+        *("skipped_now", "source_bytes", "timeline", "wire_bytes"),
     )
 
     def __init__(
@@ -122,13 +126,14 @@ class Outbox:
         self._answered_until = 0.0  # seconds of this connection's audio
         # Sent and not answered: the two counts above when they were.
         self._finalizes: list[tuple[int, int]] = []
-        self._speech_lost = False  # whether there was text that must come again
+        self._spoken = 0  # bytes that go again, of which text had come
 
         self._close_sent = False
         self.dropped: float | None = None
         self.timeline = Timeline()
         self.buffered_bytes = self.source_bytes = 0
-        self.silence_bytes = self.skipped_bytes = self.wire_bytes = 0
+        self.silence_bytes = self.wire_bytes = 0
+        self.skipped_bytes = self.skipped_now = self.passed_over = 0
 
     def _whole(self, seconds: float) -> int:
         """Seconds as bytes, in whole samples, at least one."""
@@ -254,6 +259,7 @@ class Outbox:
         self.filler.unanswered = not final
         if not final:
             return
+        self._spoken = 0
         # The server's seconds count our silence. Durations leave out what it
         # skipped, and words may be counted from their own final's beginning: so
         # neither runs ahead of what it has really heard.
@@ -271,13 +277,15 @@ class Outbox:
         """Note the end of a turn: it answers what was sent, but for the last second.
 
         The service calls a turn over once its speaker has been quiet for a while.
-        What it has not heard by then may be the beginning of the next one; but that
-        is not in what was sent when it had told all of the turn already.
+        What it has not heard by then may be the beginning of the next one. But what
+        was sent when it had told all of the turn holds that turn's words, and they
+        shall not come again.
 
         Args:
             told: `sent_seconds` when it first had.
         """
         self.filler.unanswered = False
+        self._spoken = 0
         self._answer_until(max(self.sent_seconds - _UNHEARD, told))
 
     def _answer_until(self, seconds: float) -> None:
@@ -297,6 +305,7 @@ class Outbox:
         """
         if not self._finalizes:
             return False
+        self._spoken = 0
         voiced, session = self._finalizes.pop(0)
         if voiced == self._voiced_bytes:
             self.filler.unanswered = False
@@ -372,19 +381,22 @@ class Outbox:
     def rewind(self, *, speech_lost: bool = False) -> float:
         """Put what the server has not answered back in front, for a new connection.
 
-        But for what it had no reason to answer: quiet at the beginning of that.
+        Quiet at its beginning counts as answered: nothing is to be said of it.
 
         Args:
-            speech_lost: Whether it had begun to say what is in it.
+            speech_lost: Whether the server had begun to say what is in it.
 
         Returns:
             Seconds of audio that will be sent again.
         """
-        self._speech_lost = speech_lost
         begin, pieces = self._unanswered.front()
-        self._unanswered.covered(begin + self._quiet(pieces))
+        spoken = sum(map(len, pieces)) if speech_lost or self._spoken else 0
+        quiet = self._quiet(pieces, spoken)
+        self._unanswered.covered(begin + quiet)
+        self.passed_over += quiet
         again = self._unanswered.take_back()
         size = sum(len(sent.data) for sent in again)
+        self._spoken = size if spoken else 0
         messages = [(sent.data, sent.voiced, sent.command) for sent in again]
         if self._changes:  # a new connection knows only the handshake's
             config = Send(Kind.CONFIG, changes=self._changes)
@@ -400,24 +412,32 @@ class Outbox:
 
     def _leave_out_quiet(self) -> None:
         """Do not send quiet that is late already: what follows would be late for it."""
-        run = self._queue.runs[0]
-        if not (quiet := self._quiet(run.waiting())):
+        self.skipped_now = 0
+        run = next(run for run in self._queue.runs if not _only_configures(run))
+        if not (quiet := self._quiet(run.waiting(), self._spoken)):
             return
         run.take(quiet)
         self.buffered_bytes -= quiet
         self.source_bytes += quiet
         self.skipped_bytes += quiet
+        self.skipped_now = quiet
+        self.passed_over += quiet
         self._unanswered.covered(self.source_bytes)
         self.timeline.restart(self.seconds(self.source_bytes))
 
-    def _quiet(self, pieces: Sequence[bytes]) -> int:
-        """Bytes at the beginning of audio that need not be sent after a loss."""
-        size = sum(map(len, pieces))
-        if size < self._whole(_LATE):
+    def _quiet(self, pieces: Sequence[bytes], spoken: int) -> int:
+        """Bytes at the beginning of audio that need not be sent after a loss.
+
+        Args:
+            pieces: The audio.
+            spoken: How much of it the server had begun to give the text of.
+        """
+        if sum(map(len, pieces)) < self._whole(_LATE):
             return 0
         quiet = leading_quiet(b"".join(pieces), self._audio)
-        if quiet < self._whole(_LATE) or (quiet == size and self._speech_lost):
-            return 0  # there was text, so it is speech that is hardly to be heard
+        # If all that there was text of seems quiet, it is speech all the same.
+        if quiet < self._whole(_LATE) or 0 < spoken <= quiet:
+            return 0
         return quiet - self._whole(_BEFORE_SPEECH)
 
     def _poll_command(self, run: Run, now: float) -> Send | Wait:
@@ -481,6 +501,11 @@ class Outbox:
         elif command.kind is Kind.FINALIZE:
             self._finalizes.append((self._voiced_bytes, self._session_bytes))
         self._unanswered.add(Sent(b"", command, False, self.source_bytes))
+
+
+def _only_configures(run: Run) -> bool:
+    command = run.command
+    return not run.size and command is not None and command.kind is Kind.CONFIG
 
 
 @cache

@@ -260,6 +260,7 @@ class ThreadPair(Line):
                 stream.change(Core.refused, exc)
                 continue
             wanted = stream.change(Core.connected, request_id, stream.now())
+            stream.journal_skipped()
             if wanted:
                 return transport
             transport.close()

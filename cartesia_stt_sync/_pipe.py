@@ -91,21 +91,25 @@ def pipe(sock: socket.socket) -> Pipe:
 class DirectPipe:
     """A blocking socket; see the module."""
 
-    __slots__ = ("_first", "sock")
+    __slots__ = ("_failure", "_first", "sock")
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(True)
         self.sock = sock
         self._first = _FIRST
+        self._failure: OSError | None = None  # of which the system tells once
 
     def read(self) -> bytes:
         """See `Pipe`."""
+        if self._failure is not None:
+            raise self._failure
         data = self.sock.recv(self._first)
         if len(data) < self._first:
             return data
         try:
             more = self.read_now(_READ)
-        except OSError:  # it comes again, behind what had come before it
+        except OSError as exc:
+            self._failure = exc  # behind what had come before it
             return data
         if not more:
             return data

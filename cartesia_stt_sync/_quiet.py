@@ -44,7 +44,12 @@ def leading_quiet(data: bytes, audio: AudioFormat) -> int:
         return 0
     samples = decode(data[:whole], audio.encoding).reshape(-1, size)
     with np.errstate(all="ignore"):  # NaN is no level, and so is never quiet
-        # Not about their mean: what is shifted is odd, and so may be anything.
+        means = samples.mean(axis=1)
+        known = means[np.isfinite(means)]
+        shift = np.median(known) if len(known) else np.float32(np.inf)
+        if abs(shift) > _LOUD:
+            return 0  # whatever it is, it is not a room in which nobody speaks
+        samples = samples - shift  # a sound card's, and not each block's own
         levels = np.sqrt(np.einsum("ij,ij->i", samples, samples) / np.float32(size))
         floor = float(np.fmin.reduce(levels))
         most = min(max(_SILENT, _ABOVE_FLOOR * floor), _LOUD)

@@ -262,6 +262,7 @@ class Receiving(Sending):
                     # Before anybody sends: what there is no room for, it finishes.
                     self._threads.watch.watch(self, transport)
                 stream.wake()
+            stream.journal_skipped()
         except ConnectError as exc:
             if transport is not None:
                 transport.close()

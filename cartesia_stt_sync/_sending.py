@@ -50,7 +50,7 @@ class Sending(Line):
 
     __slots__ = (
         *("_by", "_context", "_engine", "_entered", "_flushed", "_inside"),
-        *("_io_timeout", "_lingers", "_loss", "_stage", "due", "queued"),
+        *("_io_timeout", "_lingers", "_logging", "_loss", "_stage", "due", "queued"),
     )
 
     def __init__(
@@ -74,6 +74,7 @@ class Sending(Line):
         self._flushed = False  # whether what was owed is out
         self._loss: ConnectionLost | None = None  # why a message could not be sent
         self._lingers = False  # whether it has ended and waits for a close frame
+        self._logging = False  # whether somebody is to write findings to the log
 
         # Guarded by the pool's lock:
         self.queued = False
@@ -106,11 +107,8 @@ class Sending(Line):
             with stream.lock:
                 step = self._step()
                 transport = self._transport
-                found = stream.core.findings
-                findings = found.unlogged() if found.to_log else ()
-            if findings:
-                # A log's handler may be slow, and this thread is everybody's.
-                self._submit(partial(report, findings))
+                if stream.core.findings.to_log:
+                    self._have_logged()
             if step is None:
                 return self._linger()
             if isinstance(step, Wait):
@@ -220,9 +218,8 @@ class Sending(Line):
                 self._by = now + LINGER if stream.core.drained else now
             by = self._by
             unanswered = bool(stream.core.finalizes.answers)
-            findings = stream.core.findings.unlogged()
-        if findings:
-            self._submit(partial(report, findings))
+            if stream.core.findings.to_log:
+                self._have_logged()
         if unanswered:
             self._submit(self._settle)
         if by is not None and by > now:
@@ -296,6 +293,19 @@ class Sending(Line):
             job()
         finally:
             self._inside.discard(me)
+
+    def _have_logged(self) -> None:
+        """Have findings written to the log, which may be slow. Requires the lock."""
+        if not self._logging:
+            self._logging = True
+            self._pass_on(self._log)
+
+    def _log(self) -> None:
+        # As the receiving part, so that the end, which is that part's, comes behind it.
+        with self._stream.lock:
+            self._logging = False
+            findings = self._stream.core.findings.unlogged()
+        report(findings)
 
     def _settle(self) -> None:
         """Answer futures, whatever the receiving part is at."""

@@ -87,11 +87,16 @@ class Speech:
             event = self.seam.without_repeats(event)
         if self._outbox.timeline.differs:
             event = self._outbox.timeline.mapped(event)
+        if final and event.duration is not None and self._outbox.passed_over:
+            # The durations of all finals add up to what was fed: times are made of it.
+            more = self._outbox.seconds(self._outbox.passed_over)
+            event = attrs.evolve(event, duration=event.duration + more)
+            self._outbox.passed_over = 0
         if self._channel is not None:
             event = stamped(event, self._channel)
         self.assembler.add(event, message if event is came else b"")
         if spoken:
-            self._outbox.heard(final=final, duration=event.duration, end=end)
+            self._outbox.heard(final=final, duration=came.duration, end=end)
         if final:
             self.seam.note(event.text, placed=bool(event.duration or end))
         return event
@@ -100,7 +105,7 @@ class Speech:
         """Take in what happens to a turn; return who is to be told of it."""
         text, final = getattr(event, "transcript", ""), isinstance(event, TurnEnd)
         if final:
-            # Of what was told to the end; else its last words came with its end.
+            # Else its last words came only with its end.
             told = self._told and _letters(self._told) == _letters(text)
             self._outbox.turn_ended(self._told_at if told else 0.0)
             self._told = ""
@@ -108,7 +113,9 @@ class Speech:
             self._outbox.heard(final=False)
         if isinstance(event, (TurnUpdate, TurnEagerEnd, TurnEnd)):
             if not final and text != self._told:
-                self._told, self._told_at = text, self._outbox.sent_seconds
+                if _letters(text) != _letters(self._told):
+                    self._told_at = self._outbox.sent_seconds
+                self._told = text
             if cut := self.seam.trim(text, final=final):
                 event = attrs.evolve(event, transcript=text[cut:])
         return self.turns.take(event)

@@ -10,11 +10,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any
 
 from ._channels import Splitter
 from ._clock import Clock
-from ._gate import Gate
+from ._gate import Gate, uninterrupted
 from ._handlers import Handlers
 from ._session import State
 from ._stream import Stream
@@ -119,7 +120,8 @@ class Split:
     @property
     def ended(self) -> bool:
         """Whether nothing more can come on any of them."""
-        return all(stream.ended for stream in self.streams)
+        # No generator, in whose end an interrupt would be lost.
+        return all(map(attrgetter("ended"), self.streams))
 
     @property
     def left_open(self) -> bool:
@@ -276,8 +278,14 @@ class Split:
 
     def abort(self) -> None:
         """End all now."""
+        if not self.ended:
+            uninterrupted(self._stop)
         for stream in self.streams:
             stream.abort()
+
+    def _stop(self) -> None:
+        for stream in self.streams:
+            stream.stop()
 
     def events(self, keep: object) -> EventIterator:
         """Make an iterator of every event of all of them from here on."""

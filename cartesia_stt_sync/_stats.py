@@ -59,12 +59,11 @@ class Stats(Value):
     Attributes:
         fed_seconds: What the caller fed.
         muted_seconds: How much of that was fed while muted.
-        sent_seconds: How much of it has been sent.
+        sent_seconds: How much of it has been sent, or left out behind a loss.
         buffered_seconds: How much of it waits.
         silence_seconds: Silence that was put in.
         replayed_seconds: What was to be sent again after a reconnect.
-        skipped_seconds: What was then left out, sent before or not: it was late, and
-            quiet. Of ``sent_seconds`` all the same.
+        skipped_seconds: What was then left out, because it was late, and quiet.
         billed_seconds: All audio the service received: it bills silence too.
         lag_seconds: How far the waiting audio is behind its schedule.
         events: Messages received.

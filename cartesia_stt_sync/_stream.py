@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import InvalidStateError
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from weakref import WeakSet
 
@@ -221,18 +222,25 @@ class Stream:
                     # After a clean end the server's close frame is still to come.
                     cut = self._started and self.ended and not self.core.drained
                     break
-                future, outcome = answers.pop(0)
-            if future is None:
-                continue  # an endpointer's; its text is in the transcript
-            assert isinstance(future, UtteranceFuture)
-            try:
-                if isinstance(outcome, str):
-                    future.set_result(outcome)
-                else:
-                    future.set_exception(fresh(outcome))
-            except BaseException as exc:
-                # A callback of the future's that exits; the others want answers too.
-                failure = failure or exc
+                answer = future, outcome = answers[0]
+            if future is not None:  # else an endpointer's, whose text is in the deltas
+                assert isinstance(future, UtteranceFuture)
+                try:
+                    if isinstance(outcome, str):
+                        future.set_result(outcome)
+                    else:
+                        future.set_exception(fresh(outcome))
+                except InvalidStateError:
+                    pass  # another thread is at it, too
+                except BaseException as exc:
+                    # A Ctrl-C, or a callback of the future's that exits; the others
+                    # want answers too.
+                    failure = failure or exc
+            with self.lock:
+                # Not before: who is interrupted in between leaves it to the next one.
+                done = future is None or future.done()
+                if done and answers and answers[0] is answer:
+                    del answers[0]
         if cut:
             self.driver.cut()
         if failure is not None:
@@ -420,11 +428,21 @@ class Stream:
     def abort(self) -> None:
         """End now; see `Transcriber.abort`."""
         self.journal("abort")
-        # Whoever waits is told of it, also where a second Ctrl-C falls into this.
-        uninterrupted(lambda: self.change(Core.abort))
+        if not self.ended:
+            uninterrupted(self.stop)
+        self.settle()
         self.driver.cut()
         if not self.is_current_thread():
             self.driver.join(_JOIN)
+
+    def stop(self) -> None:
+        """End now, and wake all who wait; what else there is to do is `abort`'s.
+
+        Should a second Ctrl-C keep that from it, the driver does it, who is woken, too.
+        """
+        with self.lock:
+            self.core.abort()
+            self.wake()
 
     def events(self, keep: object) -> EventIterator:
         """Make an iterator of every event from here on."""
@@ -495,6 +513,12 @@ class Stream:
             for iterator in self._iterators or () if kind == "event" else ():
                 dropped = iterator.put(event, size)  # type: ignore[arg-type]  # it is one
                 self.core.counters.dropped_events += dropped
+
+    def journal_skipped(self) -> None:
+        """Note what a new connection has made the core leave out."""
+        skipped = self.core.outbox.seconds(self.core.outbox.skipped_now)
+        if skipped:
+            self.journal("skipped", seconds=skipped)
 
     def fail(self, error: CartesiaSTTError) -> None:
         """End with an error, unless it has ended already."""

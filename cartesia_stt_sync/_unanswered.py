@@ -66,7 +66,8 @@ class Unanswered:
             sent = self._pop()
             self.answered = max(self.answered, sent.end)
             if sent.command is not None and sent.command.kind is Kind.FINALIZE:
-                return
+                break
+        self.covered(self.answered)  # finals may have reached beyond it
 
     def covered(self, end: int) -> None:
         """Note that finals cover the caller's audio up to ``end``, in bytes."""
@@ -77,16 +78,16 @@ class Unanswered:
             self._size -= len(log.pop(0).data)
 
     def front(self) -> tuple[int, list[bytes]]:
-        """Where the oldest audio begins, and it, up to the first command behind it."""
-        pieces = []
+        """Where the unanswered audio begins, and it, up to the next ``finalize``."""
+        pieces, end = [], self.answered
         for sent in self._log:
-            if sent.command is not None:
+            if sent.command is not None and sent.command.kind is not Kind.CONFIG:
                 break
-            pieces.append(sent.data)
-        begin = self._log[0].end - len(pieces[0]) if pieces else self.answered
-        if pieces and begin < self.answered:
-            pieces[0] = pieces[0][self.answered - begin :]
-        return max(begin, self.answered), pieces
+            begin = sent.end - len(sent.data)
+            if missing := sent.data[max(0, self.answered - begin) :]:
+                pieces.append(missing)
+                end = sent.end
+        return end - sum(map(len, pieces)), pieces
 
     def take_back(self) -> list[Sent]:
         """Hand over all that is unanswered, cut where the answers end."""

@@ -29,7 +29,10 @@ def own(value: object) -> int | float | None:
         return None
     if isinstance(value, numbers.Integral):
         return int(value)
-    return float(value) if isinstance(value, numbers.Real) else None
+    try:
+        return float(value) if isinstance(value, numbers.Real) else None
+    except OverflowError:  # a fraction beyond all floats
+        return None
 
 
 def seconds(

@@ -9,8 +9,9 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
 from itertools import chain
 from typing import Protocol, TypeVar
 
@@ -125,21 +126,27 @@ class JointFuture(UtteranceFuture):
     def __init__(self, stream: Watched, parts: Sequence[UtteranceFuture]) -> None:
         super().__init__(stream)
         self.parts = tuple(parts)
-        self._left = len(self.parts)
         for part in self.parts:
-            part.add_done_callback(self._one_is_there)
+            part.add_done_callback(lambda part: self._join())
 
-    def _one_is_there(self, part: Future[str]) -> None:
-        with self._stream.lock:
-            self._left -= 1
-            if self._left:
-                return
-        for one in self.parts:
-            if (error := one.exception(0)) is not None:
+    def _join(self) -> None:
+        """Put the answers together, once all are there."""
+        if not all(map(Future.done, self.parts)):
+            return
+        errors = [part.exception(0) for part in self.parts]
+        error = next(filter(None, errors), None)
+        # Two may come at once, and each sees both.
+        with suppress(InvalidStateError):
+            if error is not None:
                 self.set_exception(error)
-                return
-        texts = [one.result(0) for one in self.parts]
-        self.set_result("\n".join(text for text in texts if text))
+            else:
+                texts = [part.result(0) for part in self.parts]
+                self.set_result("\n".join(filter(None, texts)))
+
+    def _wait(self, timeout: float | None) -> None:
+        if not self.done():
+            self._join()  # who was to do so may have been interrupted
+        super()._wait(timeout)
 
 
 def wait_for_room(

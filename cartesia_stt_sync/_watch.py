@@ -218,12 +218,12 @@ class Watch:
             if entry.writing:  # also where it can be read: TLS may have waited for it
                 self._flush(entry)
                 self._register(entry)
-            # Nor does who only reads wait for room but where TLS has to write first.
+            # Room to write is also what a reader waits for where TLS must write first.
             if entry.reading and (mask & _READ or not entry.writing):
                 taken = entry.transport.take()
                 if taken and not isinstance(taken[-1], bytes):
                     self._drop(entry)  # before its reader closes it
-                elif entry.writing or not taken:
+                elif entry.writing or not taken or entry.events & _WRITE:
                     self._look_again(entry)
         except Exception as exc:
             taken = [*taken, self._failed(entry, exc)]

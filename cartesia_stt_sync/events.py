@@ -319,9 +319,9 @@ class Reconnecting(Value):
     """A lost connection is about to be made anew; ``on("reconnect")`` gets one.
 
     Attributes:
-        attempt: The number of this try since the server last answered, from 1.
+        attempt: The number of this try, from 1; see ``Reconnect.attempts``.
         delay: Seconds until it is made.
-        replay_seconds: Seconds of audio that will be sent again.
+        replay_seconds: Seconds of audio that will be sent again, at most.
     """
 
     attempt: int

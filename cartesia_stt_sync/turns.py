@@ -117,8 +117,12 @@ class Turns:
         )
 
     def drop(self) -> None:
-        """Forget the turn that goes on: its audio is about to be sent again."""
-        self.current = None
+        """Forget the turn that goes on: its audio is about to be sent again.
+
+        But not one whose beginning was cut off: that cannot be.
+        """
+        if not self._cut_off:
+            self.current = None
 
     def cut_off(self) -> str:
         """Let the turn that goes on stand: its beginning cannot be sent again.

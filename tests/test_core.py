@@ -797,6 +797,67 @@ class TestLoss:
         assert told is not None
         assert told.replay_seconds == 8.5
 
+    def test_durations_add_up(self) -> None:
+        """To what was fed, the quiet that is never answered included."""
+        rig = Rig()
+        rig.feed(SECOND)
+        rig.run(1.0)
+        rig.hear(final("one", duration=1.0))
+        rig.feed(bytes(len(SECOND) * 8))
+        rig.run(8.0)
+        rig.core.lost(lost(), rig.now)  # 7.5 s of them are left out
+        rig.feed(bytes(len(SECOND) * 8))
+        rig.feed(SECOND)
+        rig.core.connected(None, rig.now)  # and 8 s of those
+        rig.run(4.0)
+        rig.hear(final(" two", duration=1.5), final(" three", duration=0.5))
+        deltas = rig.core.speech.assembler.deltas
+        assert [delta.duration for delta in deltas] == [1.0, 17.0, 0.5]
+        rig.core.lost(lost(), rig.now)
+        assert rig.core.next_attempt() is not None
+        assert rig.core.counters.replayed == 0.5  # of the last loss there is nothing
+
+    @pytest.mark.parametrize(
+        "event", [partial("hm"), TurnUpdate(transcript="hm")], ids=["text", "turn"]
+    )
+    def test_quiet_of_which_there_was_text(self, event: Event) -> None:
+        """However soft, it goes again after each loss, until it is answered."""
+        rig = Rig()
+        rig.feed(bytes(len(SECOND) * 8))
+        rig.run(8.0)
+        rig.hear(event)
+        for _ in range(2):
+            rig.core.lost(lost(), rig.now)
+            told = rig.core.next_attempt()
+            assert told is not None
+            assert told.replay_seconds == 8.0
+            rig.core.connected(None, rig.now)
+            rig.run(8.0)
+        turn = event.type != "transcript"
+        rig.hear(TurnEnd(transcript="hm") if turn else final("hm"))
+        rig.feed(bytes(len(SECOND) * 8))
+        rig.run(8.0)
+        rig.core.lost(lost(), rig.now)
+        told = rig.core.next_attempt()
+        assert told is not None
+        assert told.replay_seconds == 0.5
+
+    def test_a_turn_that_was_cut_off_stands(self) -> None:
+        """Also where the connection is lost again before the next one begins."""
+        rig = Rig(reconnect=Reconnect(max_replay=1.0))
+        rig.feed(SECOND * 3)
+        rig.run(3.0)
+        rig.hear(TurnStart(), TurnUpdate(transcript="one two three"))
+        for _ in range(2):
+            rig.core.lost(lost(), rig.now)
+            assert rig.core.next_attempt() is not None
+            rig.core.connected(None, rig.now)
+            rig.run(0.25)
+        rig.run(3.0)
+        rig.hear(TurnStart(), TurnEnd(transcript="three four"))
+        ended = [turn.text for turn in rig.core.speech.turns.ended]
+        assert ended == ["one two three", " four"]
+
     @pytest.mark.parametrize(
         ("told", "again"),
         [
@@ -819,8 +880,9 @@ class TestLoss:
         rig.run(0.125)
         rig.hear(told)
         rig.run(1.0)
-        rig.hear(told if told.type == "turn.update" else TurnResume())
-        rig.hear(TurnEnd(transcript="Book a table."))
+        if told.type == "turn.update":  # once more, and spelled otherwise
+            rig.hear(told, TurnEagerEnd(transcript=told.transcript.title()))  # type: ignore[attr-defined]
+        rig.hear(TurnResume(), TurnEnd(transcript="Book a table."))
         rig.core.lost(lost(), rig.now)
         attempt = rig.core.next_attempt()
         assert attempt is not None
@@ -913,7 +975,7 @@ class TestLoss:
                 rig.run()
                 rig.hear(FlushDone())
             elif what == "turn":
-                rig.hear(TurnEnd(transcript=""))
+                rig.hear(TurnEnd(transcript="new"))
             else:
                 rig.now += 60.0
 
@@ -927,6 +989,7 @@ class TestLoss:
             FlushDone(),  # that nobody has asked for
             TurnStart(),
             TurnUpdate(transcript="one"),
+            TurnEnd(transcript=""),
             Unknown(type="hello"),
             Malformed(reason="not JSON", data="?"),
         ],

@@ -22,7 +22,7 @@ from types import FrameType
 import pytest
 
 import cartesia_stt_sync
-from cartesia_stt_sync import ClosedError, Reconnect, Transcriber
+from cartesia_stt_sync import AudioFormat, ClosedError, Reconnect, Transcriber
 from cartesia_stt_sync._transport import ServerClosed
 from cartesia_stt_sync.events import Done
 from cartesia_stt_sync.server import LocalServer
@@ -132,14 +132,24 @@ def test_at_each_place(
 
 
 @pytest.mark.parametrize("again", [True, False], ids=["again", "once"])
-def test_at_each_place_of_abort(again: bool, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("channels", ["mix", "split"])
+def test_at_each_place_of_abort(
+    channels: str, again: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     """Who has pressed it twice leaves nobody waiting: no future, no iterator.
 
     Args:
+        channels: Whether there is a session, or one for each of two channels.
         again: Whether it is aborted once more, as by who leaves a block.
     """
     for place in range(_MOST):
-        rig = Rig(FakeTransport(), reconnect=None, close_timeout=None)
+        rig = Rig(
+            *(FakeTransport(), FakeTransport()),
+            reconnect=None,
+            close_timeout=None,
+            source=AudioFormat("pcm_s16le", 16000, 2),
+            channels=channels,
+        )
         rig.t.open()
         futures = [rig.t.finalize() for _ in range(3)]
         ended = threading.Event()
@@ -151,7 +161,7 @@ def test_at_each_place_of_abort(again: bool, caplog: pytest.LogCaptureFixture) -
 
         threading.Thread(target=iterate, daemon=True).start()
         interrupted = _interrupted(rig.t.abort, place)
-        begun = rig.t.state == "CLOSED"
+        begun = any(stream.ended for stream in rig.t._stream.streams)
         if again:
             began = monotonic()
             rig.t.abort()

@@ -1053,6 +1053,46 @@ class TestReplay:
         wire.box.opened(9.0)
         assert wire.box.buffered == 0.5
 
+    def test_quiet_before_text_and_sound_behind_it(self) -> None:
+        """What has come meanwhile does not make quiet of what there was text of."""
+        wire = Wire(max_replay=30)
+        wire.feed(bytes(8 * 32000))
+        wire.run(8.0)
+        assert wire.box.rewind(speech_lost=True) == 8.0
+        wire.feed(audio(1.0))
+        wire.box.opened(9.0)
+        assert wire.box.buffered == 9.0
+
+    def test_quiet_behind_a_config(self) -> None:
+        """What all configs came to goes first, and hides no quiet behind it."""
+        wire = Wire(max_replay=30)
+        wire.box.config({"keyterms": ["x"]}, wire.now)
+        wire.feed(bytes(8 * 32000))
+        wire.run(8.0)
+        assert wire.box.rewind() == 0.5
+        wire.feed(bytes(20 * 32000))
+        wire.feed(audio(0.25))
+        wire.sent.clear()
+        wire.box.opened(30.0)
+        assert wire.box.buffered == 0.75
+        wire.now = 30.0
+        wire.run(32.0)
+        assert wire.kinds()[0] == "config"
+        assert wire.bytes() == bytes(16000) + audio(0.25)
+
+    def test_quiet_that_was_answered_before_its_finalize(self) -> None:
+        """It is not looked at once more, in place of the speech that came then."""
+        wire = Wire(max_replay=30)
+        wire.feed(bytes(32000))
+        wire.box.finalize(wire.now)
+        wire.feed(bytes(5 * 32000))
+        wire.run(6.0)
+        wire.box.heard(final=True, duration=6.0)  # it reaches beyond the finalize
+        assert wire.box.flushed()
+        wire.feed(audio(3.0))
+        wire.run(9.0)
+        assert wire.box.rewind() == 3.0
+
     def test_quiet_in_the_first_place(self) -> None:
         """What has not been late yet is the caller's, quiet or not."""
         wire = Wire(max_replay=30)

@@ -677,6 +677,33 @@ class TestEnding:
         for rig in (one, other):
             rig.t.abort()
 
+    def test_a_log_that_is_slow(self) -> None:
+        """It has all that there was to say by the time that the end is told."""
+        said: list[str] = []
+
+        class Slow(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                time.sleep(0.1)
+                said.append(record.getMessage())
+
+        log, handler = logging.getLogger("cartesia_stt_sync"), Slow()
+        pool = Pool()
+        other = Rig(pool=pool)
+        other.t.open()
+        log.addHandler(handler)
+        try:
+            for _ in range(5):
+                rig = Rig(pool=pool)
+                rig.t.open()
+                rig.wire.answer_close()
+                rig.t.feed(CHUNK[:-1])  # which ends within a sample
+                rig.t.close()
+                assert len(said) == 1
+                said.clear()
+        finally:
+            log.removeHandler(handler)
+        other.t.abort()
+
     def test_a_mix(self, caplog: pytest.LogCaptureFixture) -> None:
         """Closed, aborted, forgotten, failed, refused, lost: no thread is left."""
         pool = Pool()

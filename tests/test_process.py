@@ -95,6 +95,54 @@ def test_close_ends_a_block_that_feeds(pool: str) -> None:
     assert (code, out, err) == (0, "Hello world\nHello world\n", "")
 
 
+def test_an_abort_while_the_interpreter_goes() -> None:
+    """By what is collected last, when a new thread would never run."""
+    with LocalServer(script=[(0.1, "Hello")]) as server:
+        code, out, err = python(
+            """
+            from cartesia_stt_sync import Transcriber
+
+            class Microphone:
+                def __init__(self):
+                    self.t = Transcriber()
+                    self.other = Transcriber()
+                    self.t.feed(b"\1\2" * 3200)
+
+                def __del__(self):
+                    self.t.abort()
+                    self.other.abort()
+                    print(self.t.text)
+
+            microphone = Microphone()
+            microphone.t.close()
+            """,
+            server.base_url,
+        )
+    assert (code, out, err) == (0, "Hello\n", "")
+
+
+def test_an_abort_answers_futures_on_the_callers_thread() -> None:
+    """So what their callbacks do may need a lock that the caller holds."""
+    with LocalServer(script=[]) as server:
+        code, out, err = python(
+            """
+            import threading
+            from cartesia_stt_sync import Transcriber
+            lock = threading.RLock()
+            t = Transcriber(checks=False)
+            t.feed(b"\1\2" * 3200)
+            def told(future):
+                with lock:
+                    print(threading.current_thread().name)
+            t.finalize().add_done_callback(told)
+            with lock:
+                t.abort()
+            """,
+            server.base_url,
+        )
+    assert (code, out, err) == (0, "MainThread\n", "")
+
+
 def test_an_exception_in_the_script_does_not_hang_it() -> None:
     """Its exit code is the exception's."""
     with LocalServer(script=[(0.2, "Hello")]) as server:

@@ -95,9 +95,22 @@ def test_a_sound() -> None:
 
 def test_what_does_not_move() -> None:
     """It is silence at zero alone; elsewhere nobody knows what it stands for."""
-    steps = np.repeat(np.arange(8) / 1000, RATE).astype(np.float32)
-    assert quiet_seconds(steps) == 1
+    steps = np.repeat([0, 0, 0, 0, 0.001, 0.002, 0.003], RATE).astype(np.float32)
+    assert quiet_seconds(steps) == 4
     assert quiet_seconds(room(4 * RATE, 0.001) + np.float32(0.3)) == 0
+
+
+@pytest.mark.parametrize("shift", [0.002, 0.006, 0.009])
+def test_shifted_by_the_sound_card(shift: float) -> None:
+    """Neither the room's noise nor soft speech is taken for the shift."""
+    room_alone = room(4 * RATE, 0.0002)
+    assert quiet_seconds(room_alone + np.float32(shift)) == 4
+    for name in clips():
+        said = speech(name, RATE) * np.float32(0.03)
+        audio = room(round(QUIET * RATE) + len(said), 0.0002)
+        audio[-len(said) :] += said
+        quiet = quiet_seconds(audio + np.float32(shift))
+        assert 9.0 <= quiet <= QUIET + first_sound(said) + SOFTLY
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])

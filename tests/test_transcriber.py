@@ -1332,6 +1332,30 @@ class TestReconnecting:
         assert stats.sent_seconds == pytest.approx(0.5)
         assert stats.billed_seconds == pytest.approx(0.7)
 
+    def test_quiet_is_skipped(self) -> None:
+        """And counted, where it was fed while there was no connection."""
+        second = FakeTransport()
+        rig = Rig(FakeTransport(), second, silence_after=None, max_buffer=None)
+        rig.t.feed(loud(0.2))
+        rig.play(0.2)
+        answered = rig.t.finalize()
+        rig.wire.push(final("One"), FLUSHED)
+        assert answered.result(LIMIT) == "One"
+        rig.wire.push(ConnectionLost("reset"))
+        rig.until_retrying()
+        rig.t.feed(bytes(5 * 32000))
+        rig.t.feed(loud(0.1))
+        rig.clock.advance(1.0)
+        second.until_sent(1)
+        rig.play(1.0)
+        assert second.audio == bytes(16000) + loud(0.1)
+        stats = rig.t.stats
+        assert stats.skipped_seconds == pytest.approx(4.5)
+        assert stats.fed_seconds == pytest.approx(5.3)
+        assert stats.sent_seconds == pytest.approx(5.3)
+        assert stats.billed_seconds == pytest.approx(0.8)
+        rig.t.abort()
+
     def test_pending_close_keeps_its_place(self) -> None:
         """A session lost while draining is drained on the next connection."""
         second = FakeTransport()

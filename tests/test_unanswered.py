@@ -66,6 +66,32 @@ def test_flushed_by_another_command() -> None:
     assert taken(log.unanswered) == []
 
 
+def test_flushed_where_finals_have_reached_further() -> None:
+    """What they have answered behind the finalize is forgotten with it."""
+    log = Log(100)
+    log.audio(4)
+    log.command("finalize")
+    log.audio(4)
+    log.audio(4)
+    log.unanswered.covered(10)
+    log.unanswered.flushed()
+    assert log.unanswered.front() == (10, [bytes([10, 11])])
+    assert taken(log.unanswered) == [[10, 11]]
+
+
+def test_front() -> None:
+    """Unanswered audio up to a finalize, a config or not in between."""
+    log = Log(100)
+    assert log.unanswered.front() == (0, [])
+    log.audio(4)
+    log.command("config")
+    log.audio(4)
+    log.command("finalize")
+    log.audio(4)
+    log.unanswered.covered(6)
+    assert log.unanswered.front() == (6, [bytes([6, 7])])
+
+
 def test_flushed_without_one() -> None:
     """With nothing in the log there is nothing to do."""
     unanswered = Unanswered(100)

@@ -157,7 +157,11 @@ def test_numbers_of_others(value: object, number: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [np.bool_(True), np.array(1.0), np.array([1, 2]), np.complex64(1), "1"]
+    "value",
+    [
+        *(np.bool_(True), np.array(1.0), np.array([1, 2]), np.complex64(1), "1"),
+        Fraction(10**400, 3),
+    ],
 )
 def test_not_a_number_of_others(value: object) -> None:
     """Arrays are none, nor is what says yes or no; the message is the usual one."""

@@ -264,10 +264,11 @@ class Secured(Line):
     Attributes:
         read_first: Whether it does.
         write_first: Likewise.
+        owes: Whether it will find that it has to write first.
         flushes: How often it was to send the rest of a message.
     """
 
-    read_first = write_first = False
+    read_first = write_first = owes = False
     flushes = 0
 
     def waits_for(self, reading: bool, writing: bool) -> tuple[bool, bool]:
@@ -279,8 +280,9 @@ class Secured(Line):
         )
 
     def take(self) -> list[bytes]:
+        self.write_first = self.owes
+        self.owes = False  # with room it has written, and reads
         if self.write_first:
-            self.write_first = False  # there is room: now it has written
             return []
         taken = super().take()
         self.read_first = self.read_first and not taken
@@ -326,7 +328,7 @@ def test_writing_that_has_to_read_first(secured: tuple[Watch, Secured]) -> None:
 def test_reading_that_has_to_write_first(secured: tuple[Watch, Secured]) -> None:
     """It is woken by room to write, and reads on as usual."""
     watch, line = secured
-    line.write_first = True
+    line.owes = True
     line.far.send(b"x")
     for _ in range(2):  # first there is something to read, and then room to write
         assert watch.select(LIMIT)

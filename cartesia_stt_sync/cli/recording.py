@@ -89,16 +89,23 @@ class Recording:
     def steps(self) -> list[bytes | str | dict[str, Any]]:
         """Audio and commands as they were sent, each once.
 
-        What a reconnect sent again stands where it was sent last. A dict has the
-        arguments of a ``config()``.
+        What a reconnect sent again stands where it was sent last, and quiet that it
+        left out where it was sent first. A dict has the arguments of a ``config()``.
         """
         steps: list[_Step] = []
-        unanswered, filler = 0, False
+        taken: list[_Step] = []  # what goes again after the last loss
+        joint, unanswered, filler, stands = 0, 0, False, True
         for line in self.lines:
             event = line.get("event")
-            if event == "reconnect":
-                _take_back(steps, float(line["replay_seconds"]), unanswered, self.rate)
-                unanswered = 0
+            if event == "reconnect" and stands:  # else it is one more try
+                seconds = float(line["replay_seconds"])
+                taken = _take_back(steps, seconds, unanswered, self.rate)
+                joint, unanswered, stands = len(steps), 0, False
+            elif event == "connected":
+                stands = True
+            elif event == "skipped":
+                size = round(float(line["seconds"]) * self.rate)
+                steps[joint:joint] = _beginning(taken, size)
             elif event == "silence":
                 filler = True
             elif event == "sent" and "audio" in line:
@@ -162,21 +169,39 @@ class _Step:
     filler: bool = False  # silence that the library put in
 
 
-def _take_back(steps: list[_Step], seconds: float, finalizes: int, rate: int) -> None:
-    """Drop what was sent again on the next connection."""
+def _take_back(
+    steps: list[_Step], seconds: float, finalizes: int, rate: int
+) -> list[_Step]:
+    """Take out what was to be sent again on the next connection; return it."""
     size = round(seconds * rate)
+    taken: list[_Step] = []
     while steps and (size > 0 or finalizes > 0 or steps[-1].what == "close"):
         step = steps[-1]
         if not isinstance(step.what, bytes):
             finalizes -= step.what == "finalize"
         elif size <= 0 and not step.filler:
-            return
+            break
         elif not step.filler and len(step.what) > size:
-            steps[-1] = _Step(step.what[: len(step.what) - size])
-            return
+            at = len(step.what) - size
+            steps[-1] = _Step(step.what[:at])
+            taken.append(_Step(step.what[at:]))
+            break
         elif not step.filler:
             size -= len(step.what)
-        steps.pop()
+        taken.append(steps.pop())
+    return taken[::-1]
+
+
+def _beginning(steps: list[_Step], size: int) -> list[_Step]:
+    """The audio at the beginning of steps, so many bytes of it at most."""
+    found = []
+    for step in steps:
+        if size <= 0 or not isinstance(step.what, bytes):
+            break
+        if not step.filler:
+            found.append(_Step(step.what[:size]))
+            size -= len(step.what)
+    return found
 
 
 def _event(line: dict[str, Any]) -> dict[str, Any]:

@@ -241,6 +241,53 @@ class TestSteps:
         )
         assert load(path).steps() == [self.a, self.b, self.c, "close"]
 
+    def test_several_tries(self, tmp_path: Path) -> None:
+        """Each says what will be sent again; but that is taken back once a loss."""
+        again = {"event": "reconnect", "replay_seconds": 0.1}
+        path = written(
+            tmp_path,
+            [
+                {"event": "connected"},
+                sent(self.a, 0),
+                sent(self.b, 200),
+                again,
+                {"event": "refused"},
+                again,
+                {"event": "connected"},
+                sent(self.b, 400),
+                again,
+                {"event": "connected"},
+                sent(self.b, 600),
+                sent(self.c, 800),
+            ],
+            self.a + self.b * 3 + self.c,
+        )
+        assert load(path).steps() == [self.a, self.b, self.c]
+
+    def test_what_was_left_out(self, tmp_path: Path) -> None:
+        """Quiet that was to be sent again, and was late, was sent once all the same."""
+        path = written(
+            tmp_path,
+            [
+                {"event": "connected"},
+                sent(self.a, 0),
+                sent(self.b, 200),
+                {"event": "reconnect", "replay_seconds": 0.15},
+                {"event": "connected"},
+                sent(self.b, 400),
+                {"event": "skipped", "seconds": 0.05},
+                sent(self.c, 600),
+                {"event": "reconnect", "replay_seconds": 0.1},
+                {"event": "connected"},
+                {"event": "skipped", "seconds": 0.2},  # with what came meanwhile
+            ],
+            self.a + self.b + self.b + self.c,
+        )
+        steps = load(path).steps()
+        assert b"".join(step for step in steps if isinstance(step, bytes)) == (
+            self.a + self.b + self.c
+        )
+
     def test_half_a_chunk(self, tmp_path: Path) -> None:
         """The replay may begin inside of one."""
         path = written(
