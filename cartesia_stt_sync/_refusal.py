@@ -109,14 +109,18 @@ def _facts(
     }
 
 
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
+"""Fractions are not in the standard, and some servers send them."""
+
+
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait, of either form (RFC 9110, 10.2.3).
 
     A date is taken from the server's own, so that no clock of ours has a say.
     """
     wait = headers.get("retry-after", "")
-    if wait.isascii() and wait.isdecimal():
-        return float(wait) if len(wait) < 10 else None  # 30 years are no advice
+    if _SECONDS.fullmatch(wait):
+        return float(wait) if float(wait) < 1e9 else None  # 30 years are no advice
     # Imported only here: it brings a dozen modules for a form that is rare.
     from email.utils import parsedate_to_datetime
 

@@ -215,6 +215,16 @@ class TestNever:
         assert found.code == "no-finalize"
         assert "TurnTranscriber" in found.advice
 
+    def test_a_cough(self) -> None:
+        """What is not as long as a word is nothing that a text must come of."""
+        judge = watch()
+        feed(judge, 1.0, SOFT)
+        feed(judge, 2.0, LOUD)
+        judge.answered()
+        feed(judge, 2.0, SOFT)
+        feed(judge, 0.3, LOUD)
+        assert feed(judge, 60.0, SOFT) == []
+
     def test_not_sent_yet(self) -> None:
         """Of what still waits to be sent the service can have said nothing."""
         judge = watch()

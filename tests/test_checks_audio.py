@@ -70,6 +70,25 @@ def test_mistakes(mistake: str) -> None:
     assert max(times) <= 15.0
 
 
+@pytest.mark.parametrize("quiet", [0.0005, 0.00005])
+@pytest.mark.parametrize(
+    ("fed", "declared"),
+    [
+        ("pcm_f32le", "pcm_s16le"),
+        ("pcm_s16le", "pcm_mulaw"),
+        ("pcm_mulaw", "pcm_s16le"),
+        ("pcm_s16le", "pcm_f32le"),
+    ],
+)
+def test_mistakes_behind_a_quiet_room(fed: str, declared: str, quiet: float) -> None:
+    """Its noise is as smooth in one reading as in another, and no witness for any."""
+    room = np.resize(_noise(quiet), 3 * RATE)
+    talk = [np.append(speech(name, RATE), room[:RATE]) for name in clips()]
+    data = encode(np.concatenate([room, *talk]), fed)
+    assert codes(AudioFormat(declared, RATE), data)[:1] == ["wrong-encoding"]
+    assert codes(AudioFormat(fed, RATE), data) == []
+
+
 def test_dead_channel() -> None:
     """One channel of two that has nothing in it, while the other has sound."""
     clip = np.resize(speech(CLIP, RATE), 20 * RATE)
@@ -124,6 +143,15 @@ class TestArrays:
         assert found.code == "float-scale"
         assert "32768" in found.advice
         assert listener.hear_array(clip) == []
+
+    def test_scaled_as_integers_with_pauses(self) -> None:
+        """That all of it is at full scale then is no clipping, at no time."""
+        clip = speech(CLIP, RATE)[RATE : 2 * RATE] * np.float32(32768)
+        listener, pause = Listener(S16), _noise(0.0005) * np.float32(32768)
+        found = [*listener.hear_array(clip)]
+        for _ in range(10):
+            found += [*listener.hear_array(pause), *listener.hear_array(clip)]
+        assert [finding.code for finding in found] == ["float-scale"]
 
     @pytest.mark.parametrize("scale", [32768, 300])
     @pytest.mark.parametrize("encoding", ["pcm_f32le", "pcm_f16le"])

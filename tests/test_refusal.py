@@ -15,6 +15,8 @@ NOON = "Mon, 23 Nov 2026 12:00:00 GMT"
         ({}, None),
         ({"retry-after": "7"}, 7.0),
         ({"retry-after": "0"}, 0.0),
+        ({"retry-after": "0.25"}, 0.25),
+        ({"retry-after": "1."}, None),
         ({"retry-after": "-7"}, None),
         ({"retry-after": "\u0667"}, None),
         ({"retry-after": "soon"}, None),

@@ -142,6 +142,9 @@ _BURST = 16.0
 _OFTEN, _OFTEN_WITHIN = 5, 4.0
 """So many finalizes in so many seconds of audio are too many."""
 
+_SPOKEN = 10
+"""Blocks of it that are more than a cough, which no text comes of."""
+
 _OVER = 5.0
 """Seconds of quiet audio after which speech was over long ago."""
 
@@ -179,7 +182,7 @@ class Watch:
         by_itself: Whether an endpointer calls it.
 
     Attributes:
-        unanswered: Whether there was speech since the last final or end of a turn.
+        unanswered: Blocks of speech since the last final or end of a turn.
 
     Threads: none of its own; its driver holds a lock around each call.
     """
@@ -200,7 +203,7 @@ class Watch:
         self._answered = 0.0  # blocks of it that stood before the last answer
         self._calls: list[float] = []  # the last, at which second of audio
         self._cuts: list[Cut] = []  # the finalizes that are in question
-        self.unanswered = False
+        self.unanswered = 0
 
     def fed(
         self,
@@ -238,7 +241,7 @@ class Watch:
         voice = self._voice
         for level in levels:
             if voice.add(level) and voice.heard > self._answered + _SLACK:
-                self.unanswered = True
+                self.unanswered += 1
             for cut in self._cuts:
                 if cut.goes_on(voice):
                     found.append(finalize_in_speech())
@@ -246,14 +249,14 @@ class Watch:
             self._cuts = [cut for cut in self._cuts if cut.in_question]
         quiet = voice.quiet * BLOCK - waiting
         expected = self._finalizes and not self._by_itself and not self._calls
-        if expected and self.unanswered and quiet >= _OVER:
+        if expected and self.unanswered >= _SPOKEN and quiet >= _OVER:
             found.append(never_finalized(quiet))
         return found
 
     def answered(self) -> None:
         """Note a final, or the end of a turn."""
         # Also to speech that has come, though its levels have not.
-        self.unanswered, self._answered = False, self._voice.heard + self._untold
+        self.unanswered, self._answered = 0, self._voice.heard + self._untold
 
     def finalized(self, now: float) -> list[Finding]:
         """Note that the caller has called ``finalize``."""

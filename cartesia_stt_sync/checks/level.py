@@ -125,8 +125,9 @@ class Level:
     """
 
     __slots__ = (
-        *("_alive", "_clipped", "_constant", "_encoding", "_faint", "_peak"),
-        *("_rate", "_samples", "_seconds", "_shift", "_sound", "_top", "sounding"),
+        *("_alive", "_beyond", "_clipped", "_constant", "_encoding", "_faint"),
+        *("_peak", "_rate", "_samples", "_seconds", "_shift", "_sound", "_top"),
+        "sounding",
     )
 
     def __init__(self, audio: AudioFormat) -> None:
@@ -139,6 +140,7 @@ class Level:
         self._seconds = self._sound = 0.0
         self._peak = 0.0
         self._constant = True
+        self._beyond = False  # whether it is scaled as integers: then all is clipped
         self._clipped = self._samples = 0
         self._rate = audio.sample_rate
         self._shift: list[float] = []  # where each block with sound rests
@@ -163,6 +165,7 @@ class Level:
         peak = max(-low, high) if low == low else low  # NaN comes out of both
         self._peak = max(self._peak, peak)
         found = []
+        self._beyond = self._beyond or peak > AS_INTEGERS
         if AS_INTEGERS < peak <= INTEGERS:
             smooth = roughness(samples[:, 0] / np.float32(peak))
             scaled = smooth is not None and smooth < SMOOTH_INTEGERS
@@ -174,7 +177,7 @@ class Level:
         heard = sounds(samples)
         if heard:
             self.sounding += 1
-        if heard and trusted and not found:
+        if heard and trusted and not found and not self._beyond:
             self._sound += seconds
             # What is clipped on one side looks shifted as well.
             found += self._clips(samples, peak) or self._shifts(samples)

@@ -163,8 +163,12 @@ class Misread:
         self._plain += best is not None
         if best is None:
             best = next(iter(diagnose(block)), None)
-        if best is None or self._fits(best, samples):
-            self.trusted = self.trusted or best is not None
+        if best is None:
+            # It is smooth in no reading, as the noise of a room is, and is no witness.
+            self._blocks -= 1
+            return None
+        if self._fits(best, samples):
+            self.trusted = True
             sure = self.trusted and not self._votes and self._laws.known
             enough = self._blocks > _VOTES or self._plain >= _PLAINLY
             self.over = (sure and enough) or self._blocks >= CLOSELY
