@@ -121,28 +121,6 @@ def test_an_abort_while_the_interpreter_goes() -> None:
     assert (code, out, err) == (0, "Hello\n", "")
 
 
-def test_an_abort_answers_futures_on_the_callers_thread() -> None:
-    """So what their callbacks do may need a lock that the caller holds."""
-    with LocalServer(script=[]) as server:
-        code, out, err = python(
-            """
-            import threading
-            from cartesia_stt_sync import Transcriber
-            lock = threading.RLock()
-            t = Transcriber(checks=False)
-            t.feed(b"\1\2" * 3200)
-            def told(future):
-                with lock:
-                    print(threading.current_thread().name)
-            t.finalize().add_done_callback(told)
-            with lock:
-                t.abort()
-            """,
-            server.base_url,
-        )
-    assert (code, out, err) == (0, "MainThread\n", "")
-
-
 def test_an_exception_in_the_script_does_not_hang_it() -> None:
     """Its exit code is the exception's."""
     with LocalServer(script=[(0.2, "Hello")]) as server:
