@@ -413,7 +413,9 @@ class Outbox:
     def _leave_out_quiet(self) -> None:
         """Do not send quiet that is late already: what follows would be late for it."""
         self.skipped_now = 0
-        run = next(run for run in self._queue.runs if not _only_configures(run))
+        for run in self._queue.runs:
+            if not _only_configures(run):
+                break
         if not (quiet := self._quiet(run.waiting(), self._spoken)):
             return
         run.take(quiet)

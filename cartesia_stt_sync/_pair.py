@@ -260,8 +260,8 @@ class ThreadPair(Line):
                 stream.change(Core.refused, exc)
                 continue
             wanted = stream.change(Core.connected, request_id, stream.now())
-            stream.journal_skipped()
             if wanted:
+                stream.journal_skipped()
                 return transport
             transport.close()
             return None

@@ -262,7 +262,8 @@ class Receiving(Sending):
                     # Before anybody sends: what there is no room for, it finishes.
                     self._threads.watch.watch(self, transport)
                 stream.wake()
-            stream.journal_skipped()
+            if wanted:
+                stream.journal_skipped()
         except ConnectError as exc:
             if transport is not None:
                 transport.close()

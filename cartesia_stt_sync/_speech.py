@@ -98,7 +98,7 @@ class Speech:
         if spoken:
             self._outbox.heard(final=final, duration=came.duration, end=end)
         if final:
-            self.seam.note(event.text, placed=bool(event.duration or end))
+            self.seam.note(event.text, placed=bool(came.duration or end))
         return event
 
     def turn(self, event: TurnEvent) -> list[Call]:
@@ -108,7 +108,7 @@ class Speech:
             # Else its last words came only with its end.
             told = self._told and _letters(self._told) == _letters(text)
             self._outbox.turn_ended(self._told_at if told else 0.0)
-            self._told = ""
+            self._told, self._told_at = "", 0.0
         else:
             self._outbox.heard(final=False)
         if isinstance(event, (TurnUpdate, TurnEagerEnd, TurnEnd)):
@@ -136,7 +136,7 @@ class Speech:
             whole: Whether that is all which is unanswered. A turn whose beginning is
                 lost stands as it is, and only what lies behind it is new.
         """
-        self._told = ""
+        self._told, self._told_at = "", 0.0
         if whole:
             self.turns.drop()
         else:

@@ -880,8 +880,8 @@ class TestLoss:
         rig.run(0.125)
         rig.hear(told)
         rig.run(1.0)
-        if told.type == "turn.update":  # once more, and spelled otherwise
-            rig.hear(told, TurnEagerEnd(transcript=told.transcript.title()))  # type: ignore[attr-defined]
+        if isinstance(told, TurnUpdate):  # once more, and spelled otherwise
+            rig.hear(told, TurnEagerEnd(transcript=told.transcript.title()))
         rig.hear(TurnResume(), TurnEnd(transcript="Book a table."))
         rig.core.lost(lost(), rig.now)
         attempt = rig.core.next_attempt()

@@ -1080,6 +1080,20 @@ class TestReplay:
         assert wire.kinds()[0] == "config"
         assert wire.bytes() == bytes(16000) + audio(0.25)
 
+    def test_nothing_but_configs(self) -> None:
+        """Where there is no audio at all nothing can be quiet."""
+        wire = Wire(max_replay=30)
+        wire.box.config({"keyterms": ["x"]}, wire.now)
+        wire.feed(audio(0.25))
+        wire.run(1.0)
+        wire.box.heard(final=True, duration=0.25)
+        assert wire.box.rewind() == 0.0
+        wire.box.config({"language_hints": ["en"]}, wire.now)
+        wire.sent.clear()
+        wire.box.opened(2.0)
+        wire.run(3.0)
+        assert wire.kinds() == ["config", "config"]
+
     def test_quiet_that_was_answered_before_its_finalize(self) -> None:
         """It is not looked at once more, in place of the speech that came then."""
         wire = Wire(max_replay=30)

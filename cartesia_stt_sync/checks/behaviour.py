@@ -143,7 +143,7 @@ _OFTEN, _OFTEN_WITHIN = 5, 4.0
 """So many finalizes in so many seconds of audio are too many."""
 
 _SPOKEN = 10
-"""Blocks of it that are more than a cough, which no text comes of."""
+"""Blocks of speech that are more than a cough, which no text comes of."""
 
 _OVER = 5.0
 """Seconds of quiet audio after which speech was over long ago."""

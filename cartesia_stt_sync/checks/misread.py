@@ -153,7 +153,6 @@ class Misread:
             return None
         if _is_tone(samples):
             return None
-        self._blocks += 1
         self._laws.add(block, samples)
         law = self._laws.verdict(_VOTES)
         if law is not None:
@@ -164,9 +163,8 @@ class Misread:
         if best is None:
             best = next(iter(diagnose(block)), None)
         if best is None:
-            # It is smooth in no reading, as the noise of a room is, and is no witness.
-            self._blocks -= 1
-            return None
+            return None  # smooth in no reading, as a room's noise is: it tells nothing
+        self._blocks += 1
         if self._fits(best, samples):
             self.trusted = True
             sure = self.trusted and not self._votes and self._laws.known

@@ -5,8 +5,6 @@ Decides where a line ends. Opening and closing is that of `outputs`.
 
 from __future__ import annotations
 
-from typing import TextIO
-
 from .outputs import Output
 from .result import Result
 
@@ -16,24 +14,11 @@ __all__ = ["Spoken"]
 class Spoken(Output):
     """A stream of what somebody says: as text, a line for each utterance.
 
-    Args:
-        stream: Where to write.
-        form: One of `FORMATS`.
-        live: Whether to write each line as it comes, not only at the end.
-        name: What errors call it; ``None`` for the standard output.
+    Live each line is written as it comes, and else all of them at the end.
     """
 
-    def __init__(
-        self,
-        stream: TextIO,
-        *,
-        form: str = "txt",
-        live: bool,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(stream, form=form, live=live, name=name)
-        self._line = ""
-        self._lines: list[str] = []
+    _line = ""  # of the utterance under way
+    _lines: tuple[str, ...] = ()  # of those before it, where they wait for the end
 
     def delta(self, text: str) -> None:
         """Take in the next piece of the utterance."""
@@ -49,7 +34,7 @@ class Spoken(Output):
         if line and self._live:
             self._write(line + "\n")
         elif line:
-            self._lines.append(line)
+            self._lines += (line,)
         return line
 
     def _rest(self, result: Result) -> str:
