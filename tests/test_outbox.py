@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from typing import Any
 
 import pytest
@@ -1462,3 +1463,54 @@ def test_the_end_of_a_turn() -> None:
     wire.box.turn_ended()
     assert wire.run(10.0) == []
     assert wire.box.rewind() == 1.0
+
+
+def _one_more(wire: Wire, die: random.Random, stands: bool) -> tuple[int, bool]:
+    """Let something happen; return the bytes that were fed, and what stands then."""
+    box, fed = wire.box, 0
+    what = die.choice(["feed", "feed", "run", "run", "config", "finalize", "other"])
+    if what == "feed":
+        seconds = die.choice([0.1, 0.25, 2.0, 4.0])
+        size = round(seconds * 16000) * 2
+        wire.feed(bytes(size) if die.random() < 0.6 else audio(seconds))
+        return size, stands
+    if what == "config":
+        box.config({"keyterms": [str(die.random())]}, wire.now)
+    elif what == "finalize":
+        box.finalize(wire.now)
+    elif not stands:
+        box.opened(wire.now)
+        return fed, True
+    elif what == "run":
+        wire.run(wire.now + die.choice([0.1, 1.0, 3.0]))
+    elif die.random() < 0.5:
+        final = die.random() < 0.7
+        box.heard(final=final, duration=die.choice([None, 0.2, 1.0, 5.0]))
+    elif die.random() < 0.5:
+        box.flushed()
+    else:
+        box.rewind(speech_lost=die.random() < 0.3)
+        return fed, False
+    return fed, stands
+
+
+@pytest.mark.parametrize("max_replay", [0.0, 1.0, 30.0])
+def test_whatever_happens(max_replay: float) -> None:
+    """Each byte is sent, skipped or waiting, and the end can always be reached."""
+    skipped = 0
+    for seed in range(300):
+        die, stands, fed = random.Random(seed), True, 0
+        wire = Wire(max_replay=max_replay)
+        for _ in range(40):
+            more, stands = _one_more(wire, die, stands)
+            fed += more
+            assert wire.box.source_bytes + wire.box.buffered_bytes == fed, seed
+            assert wire.box.unheard >= 0, seed
+        if not stands:
+            wire.box.opened(wire.now)
+        wire.box.close(wire.now)
+        wire.run(wire.now + 1000.0)
+        assert wire.box.buffered_bytes == 0, seed
+        assert wire.kinds()[-1] == "close", seed
+        skipped += wire.box.skipped_bytes
+    assert skipped, "no quiet was ever left out"
