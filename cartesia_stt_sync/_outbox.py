@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
+from itertools import takewhile
 from typing import NamedTuple
 
 from ._pacing import Filler, Pacing, Schedule
@@ -45,6 +46,9 @@ and the server has to learn what quiet is."""
 _LATE = 3.0
 """Seconds of quiet from which on they are left out then. What is late by them stays so:
 audio that goes on in real time cannot catch up."""
+
+_LOOKED_AT = 60.0
+"""Seconds of audio that are looked at for it at a time: an hour may be waiting."""
 
 
 class Wait(NamedTuple):
@@ -89,7 +93,7 @@ class Outbox:
     __slots__ = (
         *("_answered_until", "_audio", "_budget", "_changes", "_chunk"),
         *("_close_sent", "_finalizes", "_meters", "_moment", "_named", "_queue"),
-        *("_rate", "_schedule", "_session_bytes", "_silence", "_spoken"),
+        *("_rate", "_schedule", "_session_bytes", "_silence", "_spoken_until"),
         *("_taken_at", "_unanswered", "_voiced_bytes", "_width", "buffered_bytes"),
         *("dropped", "filler", "passed_over", "silence_bytes", "skipped_bytes"),
         *("skipped_now", "source_bytes", "timeline", "wire_bytes"),
@@ -126,7 +130,9 @@ class Outbox:
         self._answered_until = 0.0  # seconds of this connection's audio
         # Sent and not answered: the two counts above when they were.
         self._finalizes: list[tuple[int, int]] = []
-        self._spoken = 0  # bytes that go again, of which text had come
+        # How far there had been text that was lost with its connection, as
+        # `source_bytes` counts.
+        self._spoken_until = 0
 
         self._close_sent = False
         self.dropped: float | None = None
@@ -236,9 +242,13 @@ class Outbox:
     # What the server does
 
     def opened(self, now: float) -> None:
-        """Note that a connection stands; pacing and keep-alive begin here."""
-        if self.wire_bytes:  # it is not the first
-            self._leave_out_quiet()
+        """Note that a connection stands; pacing and keep-alive begin here.
+
+        Quiet in front is left out where it is not the first.
+        """
+        if self.wire_bytes:
+            self.skipped_now = self._pass_over(sys.maxsize)
+            self.skipped_bytes += self.skipped_now
         self._schedule.restart()
         self.filler.restart(now)
 
@@ -259,7 +269,7 @@ class Outbox:
         self.filler.unanswered = not final
         if not final:
             return
-        self._spoken = 0
+        self._spoken_until = 0
         # The server's seconds count our silence. Durations leave out what it
         # skipped, and words may be counted from their own final's beginning: so
         # neither runs ahead of what it has really heard.
@@ -285,7 +295,7 @@ class Outbox:
             told: `sent_seconds` when it first had.
         """
         self.filler.unanswered = False
-        self._spoken = 0
+        self._spoken_until = 0
         self._answer_until(max(self.sent_seconds - _UNHEARD, told))
 
     def _answer_until(self, seconds: float) -> None:
@@ -305,7 +315,7 @@ class Outbox:
         """
         if not self._finalizes:
             return False
-        self._spoken = 0
+        self._spoken_until = 0
         voiced, session = self._finalizes.pop(0)
         if voiced == self._voiced_bytes:
             self.filler.unanswered = False
@@ -389,14 +399,8 @@ class Outbox:
         Returns:
             Seconds of audio that will be sent again.
         """
-        begin, pieces = self._unanswered.front()
-        spoken = sum(map(len, pieces)) if speech_lost or self._spoken else 0
-        quiet = self._quiet(pieces, spoken)
-        self._unanswered.covered(begin + quiet)
-        self.passed_over += quiet
         again = self._unanswered.take_back()
         size = sum(len(sent.data) for sent in again)
-        self._spoken = size if spoken else 0
         messages = [(sent.data, sent.voiced, sent.command) for sent in again]
         if self._changes:  # a new connection knows only the handshake's
             config = Send(Kind.CONFIG, changes=self._changes)
@@ -407,38 +411,44 @@ class Outbox:
         self._session_bytes, self._answered_until = 0, 0.0
         self.buffered_bytes += size
         self.source_bytes -= size
-        self.timeline.restart(self.seconds(self.source_bytes))
-        return self.seconds(size)
+        if speech_lost:
+            before = takewhile(lambda sent: sent.command is None, again)
+            until = self.source_bytes + sum(len(sent.data) for sent in before)
+            self._spoken_until = max(self._spoken_until, until)
+        return self.seconds(size - self._pass_over(size))
 
-    def _leave_out_quiet(self) -> None:
-        """Do not send quiet that is late already: what follows would be late for it."""
-        self.skipped_now = 0
+    def _pass_over(self, most: int) -> int:
+        """Leave out quiet that is late already: what follows would be late for it.
+
+        Args:
+            most: Bytes of it.
+
+        Returns:
+            How many of them.
+        """
+        passed = 0
         for run in self._queue.runs:
             if not _only_configures(run):
                 break
-        if not (quiet := self._quiet(run.waiting(), self._spoken)):
-            return
-        run.take(quiet)
-        self.buffered_bytes -= quiet
-        self.source_bytes += quiet
-        self.skipped_bytes += quiet
-        self.skipped_now = quiet
-        self.passed_over += quiet
+        while quiet := min(self._quiet(run), most - passed):
+            run.take(quiet)
+            passed += quiet
+            self.buffered_bytes -= quiet
+            self.source_bytes += quiet
+        self.passed_over += passed
         self._unanswered.covered(self.source_bytes)
         self.timeline.restart(self.seconds(self.source_bytes))
+        return passed
 
-    def _quiet(self, pieces: Sequence[bytes], spoken: int) -> int:
-        """Bytes at the beginning of audio that need not be sent after a loss.
-
-        Args:
-            pieces: The audio.
-            spoken: How much of it the server had begun to give the text of.
-        """
-        if sum(map(len, pieces)) < self._whole(_LATE):
+    def _quiet(self, run: Run) -> int:
+        """Bytes in front of the waiting audio that need not be sent after a loss."""
+        late = self._whole(_LATE)
+        if run.size < late:
             return 0
-        quiet = leading_quiet(b"".join(pieces), self._audio)
+        quiet = leading_quiet(run.front(self._whole(_LOOKED_AT)), self._audio)
         # If all that there was text of seems quiet, it is speech all the same.
-        if quiet < self._whole(_LATE) or 0 < spoken <= quiet:
+        spoken = self.source_bytes < self._spoken_until <= self.source_bytes + quiet
+        if quiet < late or spoken:
             return 0
         return quiet - self._whole(_BEFORE_SPEECH)
 

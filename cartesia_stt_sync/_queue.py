@@ -100,10 +100,16 @@ class Run:
             del self.pieces[0]
         return b"".join(parts), voiced, fed
 
-    def waiting(self) -> list[bytes]:
-        """All that is left, in order."""
-        pieces = [data for data, _, _ in self.pieces]
-        return [pieces[0][self.begin :], *pieces[1:]] if pieces else []
+    def front(self, most: int) -> bytes:
+        """What is left, up to so many bytes; stays there."""
+        parts, missing, begin = [], min(most, self.size), self.begin
+        for data, _, _ in self.pieces:
+            parts.append(data[begin : begin + missing])
+            missing -= len(parts[-1])
+            begin = 0
+            if not missing:
+                break
+        return b"".join(parts)
 
     def next_piece(self) -> int:
         """Bytes that are left of the first piece."""

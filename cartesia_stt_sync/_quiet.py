@@ -1,8 +1,8 @@
 """Where nobody speaks yet, in audio that is late already.
 
 Decides how much of its beginning is quiet, and errs towards speech: a second sent for
-nothing is late, a word left out is lost. Looks at what is there as a whole, once, when
-a connection is lost. NumPy does the arithmetic and is imported by the first call.
+nothing is late, a word left out is lost. Looks at what is there as a whole. NumPy does
+the arithmetic and is imported by the first call.
 """
 
 from __future__ import annotations

@@ -77,18 +77,6 @@ class Unanswered:
         while log and log[0].command is None and log[0].end <= self.answered:
             self._size -= len(log.pop(0).data)
 
-    def front(self) -> tuple[int, list[bytes]]:
-        """Where the unanswered audio begins, and it, up to the next ``finalize``."""
-        pieces, end = [], self.answered
-        for sent in self._log:
-            if sent.command is not None and sent.command.kind is not Kind.CONFIG:
-                break
-            begin = sent.end - len(sent.data)
-            if missing := sent.data[max(0, self.answered - begin) :]:
-                pieces.append(missing)
-                end = sent.end
-        return end - sum(map(len, pieces)), pieces
-
     def take_back(self) -> list[Sent]:
         """Hand over all that is unanswered, cut where the answers end."""
         taken = []

@@ -1050,9 +1050,36 @@ class TestReplay:
         assert wire.box.rewind(speech_lost=True) == 8.0
         wire.box.opened(9.0)
         assert wire.box.buffered == 8.0
-        assert wire.box.rewind() == 0.0
+        assert wire.box.rewind() == 0.0  # lost before any of it went out again
+        wire.box.opened(9.0)
+        assert wire.box.buffered == 8.0
+        wire.box.heard(final=True)
+        wire.box.rewind()
         wire.box.opened(9.0)
         assert wire.box.buffered == 0.5
+
+    def test_quiet_that_had_text_before_a_finalize(self) -> None:
+        """What goes again behind the finalize makes no quiet of what is before it."""
+        wire = Wire(max_replay=30)
+        wire.feed(bytes(4 * 32000))
+        wire.box.finalize(wire.now)
+        wire.feed(bytes(3200))
+        wire.run(5.0)
+        assert wire.box.rewind(speech_lost=True) == 4.1
+        wire.box.opened(5.0)
+        assert wire.box.buffered == 4.1
+
+    def test_an_hour_of_quiet(self) -> None:
+        """All of it is left out, though a minute is looked at at a time."""
+        wire = Wire(max_replay=30)
+        wire.feed(audio(1.0))
+        wire.run(1.0)
+        wire.box.heard(final=True, duration=1.0)
+        wire.box.rewind()
+        wire.feed(bytes(600 * 32000))
+        wire.feed(audio(1.0))
+        wire.box.opened(2.0)
+        assert wire.box.buffered == 1.5
 
     def test_quiet_before_text_and_sound_behind_it(self) -> None:
         """What has come meanwhile does not make quiet of what there was text of."""

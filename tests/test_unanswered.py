@@ -57,15 +57,6 @@ def test_flushed() -> None:
     assert taken(log.unanswered) == [[2, 3], "finalize", [4, 5], "finalize"]
 
 
-def test_flushed_by_another_command() -> None:
-    """Other commands in front of the finalize are answered with it."""
-    log = Log(100)
-    log.command("config")
-    log.command("finalize")
-    log.unanswered.flushed()
-    assert taken(log.unanswered) == []
-
-
 def test_flushed_where_finals_have_reached_further() -> None:
     """What they have answered behind the finalize is forgotten with it."""
     log = Log(100)
@@ -75,21 +66,7 @@ def test_flushed_where_finals_have_reached_further() -> None:
     log.audio(4)
     log.unanswered.covered(10)
     log.unanswered.flushed()
-    assert log.unanswered.front() == (10, [bytes([10, 11])])
     assert taken(log.unanswered) == [[10, 11]]
-
-
-def test_front() -> None:
-    """Unanswered audio up to a finalize, a config or not in between."""
-    log = Log(100)
-    assert log.unanswered.front() == (0, [])
-    log.audio(4)
-    log.command("config")
-    log.audio(4)
-    log.command("finalize")
-    log.audio(4)
-    log.unanswered.covered(6)
-    assert log.unanswered.front() == (6, [bytes([6, 7])])
 
 
 def test_flushed_without_one() -> None:
