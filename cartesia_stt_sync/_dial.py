@@ -293,13 +293,17 @@ class Dialer:
         failure: OSError | None = None
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         for tried, (family, kind, number, _, address) in enumerate(addresses):
-            sock = socket.socket(family, kind, number)
+            try:
+                sock = socket.socket(family, kind, number)
+            except OSError as exc:  # a family that this system does without
+                failure = failure or exc
+                continue
             try:
                 left = self._left()
-                if left is not None:
-                    # Each its share: one that is silent, as where IPv6 is broken, must
-                    # not use up the time of those behind it.
-                    left /= len(addresses) - tried
+                if left is not None and tried + 1 < len(addresses):
+                    # One that is silent, as where IPv6 is broken, must not use up the
+                    # time of those behind it; but a slow line has many addresses, too.
+                    left /= 2
                 sock.settimeout(left)
                 # Else a command behind a chunk waits 40 ms for company.
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from ._core import Core
-from ._driving import Teller, log, report, running
+from ._driving import Teller, log, running
 from ._news import Call
 from ._pool import Pool
 from ._sending import Sending, Stage
@@ -229,12 +229,11 @@ class Receiving(Sending):
         with self._stream.lock:
             transport = self._transport
             calls = self._stream.core.farewell()
-            findings = self._stream.core.findings.unlogged()
             self._enter(Stage.OVER)
             self._stream.wake()
         if transport is not None:
             transport.close()
-        report(findings)
+        self._log()
         try:
             self._teller.tell(calls)
         except BaseException as exc:

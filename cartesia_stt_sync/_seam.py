@@ -8,6 +8,7 @@ and so its words come again. Pure: texts in, numbers out.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import NamedTuple
 
@@ -57,21 +58,23 @@ class Seam:
 
     def __init__(self, max_replay: float) -> None:
         self._most = round(max_replay * _WORDS)
-        self._said: list[str] = []  # no more than so many
+        # No more than so many, and how much of the audio stood before each's end.
+        self._said: list[tuple[str, float]] = []
         self.again: list[str] = []
         self.differed = False
 
-    def note(self, text: str, *, placed: bool) -> None:
+    def note(self, text: str, *, placed: bool, sent: float = math.inf) -> None:
         """Note a final's words, after `trim`.
 
         Args:
             text: What is new in it.
+            sent: How much of the caller's audio had been sent by then.
             placed: Whether the audio that it covers is known, so that it will
                 not be sent again; but behind one of which that is not known,
                 places are not to be relied on.
         """
         if self._said or not placed:
-            self._said += _words(text)
+            self._said += [(word, sent) for word in _words(text)]
             del self._said[: max(0, len(self._said) - self._most)]
 
     def forget(self) -> None:
@@ -79,9 +82,14 @@ class Seam:
         self._said.clear()
         self.again = []
 
-    def open(self) -> None:
-        """What is unanswered goes out again, from where the noted words begin."""
-        self.again = list(self._said)
+    def open(self, begin: float) -> None:
+        """What is unanswered goes out again, and with it the words that were noted.
+
+        Args:
+            begin: How much of the caller's audio stands before that: what had been
+                said by then does not come again.
+        """
+        self.again = [word for word, sent in self._said if sent > begin]
 
     def without_repeats(self, event: Transcript) -> Transcript:
         """Cut off what a replay has made the server say twice."""

@@ -50,7 +50,16 @@ class Sending(Line):
 
     __slots__ = (
         *("_by", "_context", "_engine", "_entered", "_flushed", "_inside"),
-        *("_io_timeout", "_lingers", "_logging", "_loss", "_stage", "due", "queued"),
+        *(
+            "_io_timeout",
+            "_lingers",
+            "_logging",
+            "_loss",
+            "_reporting",
+            "_stage",
+            "due",
+            "queued",
+        ),
     )
 
     def __init__(
@@ -75,6 +84,7 @@ class Sending(Line):
         self._loss: ConnectionLost | None = None  # why a message could not be sent
         self._lingers = False  # whether it has ended and waits for a close frame
         self._logging = False  # whether somebody is to write findings to the log
+        self._reporting = threading.Lock()  # held by who does
 
         # Guarded by the pool's lock:
         self.queued = False
@@ -298,14 +308,16 @@ class Sending(Line):
         """Have findings written to the log, which may be slow. Requires the lock."""
         if not self._logging:
             self._logging = True
-            self._pass_on(self._log)
+            self._submit(self._log)
 
     def _log(self) -> None:
-        # As the receiving part, so that the end, which is that part's, comes behind it.
-        with self._stream.lock:
-            self._logging = False
-            findings = self._stream.core.findings.unlogged()
-        report(findings)
+        """Write findings to the log, though a callback may be running."""
+        with self._reporting:  # also for the end, which shall come behind them
+            with self._stream.lock:
+                self._logging = False
+                findings = self._stream.core.findings.unlogged()
+            # In a copy, for the receiving part may be in it.
+            self._context.copy().run(report, findings)
 
     def _settle(self) -> None:
         """Answer futures, whatever the receiving part is at."""

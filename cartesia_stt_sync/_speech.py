@@ -98,7 +98,8 @@ class Speech:
         if spoken:
             self._outbox.heard(final=final, duration=came.duration, end=end)
         if final:
-            self.seam.note(event.text, placed=bool(came.duration or end))
+            placed = bool(came.duration or end)
+            self.seam.note(event.text, placed=placed, sent=self._outbox.source_bytes)
         return event
 
     def turn(self, event: TurnEvent) -> list[Call]:
@@ -142,7 +143,7 @@ class Speech:
         else:
             self.seam.note(self.turns.cut_off(), placed=False)
         if seconds:
-            self.seam.open()
+            self.seam.open(self._outbox.source_bytes)
 
 
 def _letters(text: str) -> str:

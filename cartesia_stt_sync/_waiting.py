@@ -97,6 +97,7 @@ class UtteranceFuture(Future[str]):
 
     def _wait(self, timeout: float | None) -> None:
         self._stream.refuse_fork()
+        timeout = None if timeout is None else float(timeout)  # not one of NumPy's
         waits = timeout is None or timeout > 0
         if waits and not self.done() and self._stream.is_current_thread():
             raise WouldDeadlock(

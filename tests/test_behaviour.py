@@ -225,6 +225,16 @@ class TestNever:
         feed(judge, 0.3, LOUD)
         assert feed(judge, 60.0, SOFT) == []
 
+    def test_clicks(self) -> None:
+        """Nor are several of those, with as much quiet between them."""
+        judge = watch()
+        feed(judge, 1.0, SOFT)
+        feed(judge, 2.0, LOUD)
+        judge.answered()
+        for _ in range(5):
+            feed(judge, 0.3, LOUD)
+            assert feed(judge, 10.0, SOFT) == []
+
     def test_not_sent_yet(self) -> None:
         """Of what still waits to be sent the service can have said nothing."""
         judge = watch()

@@ -162,6 +162,16 @@ class TestArrays:
         found = listen(AudioFormat(encoding, RATE), clip.astype(kind).tobytes())
         assert [finding.code for _, finding in found] == ["float-scale"]
 
+    @pytest.mark.parametrize("garbage", [1e10, 100.0])
+    def test_one_sample_of_garbage(self, garbage: float) -> None:
+        """It hides nothing of what comes behind it."""
+        clip = np.clip(speech(CLIP, RATE) * np.float32(8), -1, 1)
+        bad = clip[:RATE].copy()
+        bad[100] = garbage
+        listener = Listener(AudioFormat("pcm_f32le", RATE))
+        found = listener.hear(bad.tobytes()) + listener.hear(np.tile(clip, 2).tobytes())
+        assert [one.code for one in found] == ["clipping"]
+
     @pytest.mark.parametrize("dtype", ["float32", "float64", "int16", "int32"])
     def test_correct(self, dtype: str) -> None:
         """Arrays of every kind are heard as what they are."""

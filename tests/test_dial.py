@@ -265,6 +265,47 @@ def test_a_silent_address_leaves_time_for_the_next(
         sock.close()
 
 
+def test_many_addresses_leave_time_for_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A slow line takes as long, however many addresses a host has."""
+    given: list[float] = []
+
+    def times_out(sock: socket.socket, address: object) -> None:
+        given.append(sock.gettimeout() or 0.0)
+        raise TimeoutError(110, "Connection timed out")
+
+    monkeypatch.setattr(socket.socket, "connect", times_out)
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 9))] * 8
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    t = Transcriber(api_key=KEY, base_url="ws://127.0.0.1:9", open_timeout=60.0)
+    with pytest.raises(ConnectError):
+        t.open()
+    assert len(given) == 8
+    assert 25.0 < given[0] <= 30.0
+    assert 50.0 < given[-1] <= 60.0  # none of them took any of the time
+
+
+def test_a_family_that_the_system_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its addresses are passed over, and hide no other's failure."""
+
+    def answers(connection: Connection) -> None:
+        connection.accept()
+        connection.until_gone()
+
+    with Peer(answers) as peer:
+        known = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", peer.port))
+        found = [(250, socket.SOCK_STREAM, 6, "", ("::1", peer.port)), known]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        url = peer.url
+        t = Transcriber(api_key=KEY, base_url=url)
+        t.open()
+        t.abort()
+    found.reverse()
+    with pytest.raises(ConnectError, match="refused"):
+        Transcriber(api_key=KEY, base_url=url).open()
+
+
 def test_no_limit_is_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The system's own time-out is told as such where there is none of ours."""
 

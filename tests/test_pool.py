@@ -29,6 +29,7 @@ from cartesia_stt_sync import (
     Transcript,
     TurnTranscriber,
     _receiving,
+    checks,
 )
 from cartesia_stt_sync._core import Core
 from cartesia_stt_sync._crew import Crew
@@ -671,6 +672,42 @@ class TestEnding:
             future = other.t.finalize()
             other.wire.push(final("on"), FLUSHED)
             assert future.result(LIMIT / 2) == "on"
+        finally:
+            free.set()
+            log.removeHandler(handler)
+        for rig in (one, other):
+            rig.t.abort()
+
+    def test_a_log_beside_callbacks_that_block(self) -> None:
+        """It waits for none of them, and takes no worker from the others."""
+        free = threading.Event()
+        pool = Pool(workers=2)
+        one, other = Rig(pool=pool), Rig(pool=pool)
+        blocked, logged = threading.Event(), threading.Event()
+
+        def block(transcript: object) -> None:
+            blocked.set()
+            assert free.wait(LIMIT)
+
+        class Note(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                logged.set()
+
+        log, handler = logging.getLogger("cartesia_stt_sync"), Note()
+        log.addHandler(handler)
+        try:
+            one.t.on("final", block)
+            for rig in (one, other):
+                rig.t.open()
+            one.wire.push(final("on"))
+            assert blocked.wait(LIMIT)
+            (stream,) = one.t._stream.streams
+            stream.change(lambda core: core.findings.note(checks.no_done()))
+            assert logged.wait(LIMIT / 4)
+            heard = threading.Event()
+            other.t.on("final", lambda _: heard.set())
+            other.wire.push(final("on"))
+            assert heard.wait(LIMIT / 4)
         finally:
             free.set()
             log.removeHandler(handler)

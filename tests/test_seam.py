@@ -14,7 +14,7 @@ def told_again(before: list[str], after: list[str]) -> tuple[str, Seam]:
     seam = Seam(30.0)
     for text in before:
         seam.note(text, placed=False)
-    seam.open()
+    seam.open(0)
     joined = "".join(before)
     for text in after:
         new = text[seam.trim(text, final=True) :]
@@ -66,7 +66,7 @@ def test_a_provisional_text_is_trimmed_and_comes_again() -> None:
     """It uses nothing up."""
     seam = Seam(30.0)
     seam.note("one two", placed=False)
-    seam.open()
+    seam.open(0)
     for text in ("one", "one two", "one two three"):
         assert text[seam.trim(text, final=False) :] in ("", " three")
     assert seam.trim("one two", final=True) == len("one two")
@@ -77,14 +77,27 @@ def test_what_has_a_place_is_not_sent_again() -> None:
     """So it is not expected either, unless something without one stands before it."""
     seam = Seam(30.0)
     seam.note("one", placed=True)
-    seam.open()
+    seam.open(0)
     assert seam.trim("one", final=True) == 0
     seam.note("two", placed=False)
     seam.note(" three", placed=True)
-    seam.open()
+    seam.open(0)
     assert seam.trim("two three four", final=False) == len("two three")
     seam.forget()
     assert seam.trim("two three four", final=True) == 0
+
+
+def test_what_stands_before_the_replay_is_not_expected() -> None:
+    """Its audio does not come again; so whoever says the word says it once more."""
+    seam = Seam(30.0)
+    seam.note("Hello", placed=False, sent=100)
+    seam.note(" it is me", placed=False, sent=200)
+    seam.open(100)
+    assert seam.again == ["it", "is", "me"]
+    assert seam.trim("Hello, it is me", final=False) == len("Hello, it is me")
+    seam.open(200)
+    assert seam.trim("Hello", final=True) == 0
+    assert not seam.differed
 
 
 @given(
@@ -96,7 +109,7 @@ def test_only_beginnings_are_cut(before: list[str], after: list[str]) -> None:
     seam = Seam(30.0)
     for text in before:
         seam.note(text, placed=False)
-    seam.open()
+    seam.open(0)
     for text in after:
         for final in (False, True):
             assert 0 <= seam.trim(text, final=final) <= len(text)

@@ -249,8 +249,10 @@ class Watch:
             self._cuts = [cut for cut in self._cuts if cut.in_question]
         quiet = voice.quiet * BLOCK - waiting
         expected = self._finalizes and not self._by_itself and not self._calls
-        if expected and self.unanswered >= _SPOKEN and quiet >= _OVER:
-            found.append(never_finalized(quiet))
+        if quiet >= _OVER:
+            if expected and self.unanswered >= _SPOKEN:
+                found.append(never_finalized(quiet))
+            self.unanswered = 0  # clicks, with minutes between them, are no speech
         return found
 
     def answered(self) -> None:

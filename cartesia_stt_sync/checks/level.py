@@ -125,7 +125,7 @@ class Level:
     """
 
     __slots__ = (
-        *("_alive", "_beyond", "_clipped", "_constant", "_encoding", "_faint"),
+        *("_alive", "_scaled", "_clipped", "_constant", "_encoding", "_faint"),
         *("_peak", "_rate", "_samples", "_seconds", "_shift", "_sound", "_top"),
         "sounding",
     )
@@ -140,7 +140,7 @@ class Level:
         self._seconds = self._sound = 0.0
         self._peak = 0.0
         self._constant = True
-        self._beyond = False  # whether it is scaled as integers: then all is clipped
+        self._scaled = False  # whether it is scaled as integers: then all is clipped
         self._clipped = self._samples = 0
         self._rate = audio.sample_rate
         self._shift: list[float] = []  # where each block with sound rests
@@ -165,19 +165,20 @@ class Level:
         peak = max(-low, high) if low == low else low  # NaN comes out of both
         self._peak = max(self._peak, peak)
         found = []
-        self._beyond = self._beyond or peak > AS_INTEGERS
         if AS_INTEGERS < peak <= INTEGERS:
             smooth = roughness(samples[:, 0] / np.float32(peak))
-            scaled = smooth is not None and smooth < SMOOTH_INTEGERS
-            found += [beyond_one(peak)] if scaled else []
+            if smooth is not None and smooth < SMOOTH_INTEGERS:
+                self._scaled = True
+                found.append(beyond_one(peak))
         if self._constant and self._seconds >= _DEAD:
             found.append(all_zero(self._seconds))
         if 0 < self._peak <= self._faint and self._seconds >= _LISTENED:
             found.append(too_quiet(self._peak, self._encoding))
+        beyond = self._scaled or peak > AS_INTEGERS  # so not for one garbage sample
         heard = sounds(samples)
         if heard:
             self.sounding += 1
-        if heard and trusted and not found and not self._beyond:
+        if heard and trusted and not found and not beyond:
             self._sound += seconds
             # What is clipped on one side looks shifted as well.
             found += self._clips(samples, peak) or self._shifts(samples)

@@ -167,7 +167,7 @@ class Misread:
         self._blocks += 1
         if self._fits(best, samples):
             self.trusted = True
-            sure = self.trusted and not self._votes and self._laws.known
+            sure = not self._votes and self._laws.known
             enough = self._blocks > _VOTES or self._plain >= _PLAINLY
             self.over = (sure and enough) or self._blocks >= CLOSELY
             return None

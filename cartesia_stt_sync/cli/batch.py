@@ -7,6 +7,7 @@ it is written.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import Any
 
@@ -101,7 +102,7 @@ def _transcribe(name: str, given: dict[str, Any], display: Display) -> Result:
 
 def _length(name: str) -> float | None:
     """The seconds of a WAV file; ``None`` for what is none, and for what is read up."""
-    if name == STDIN:
+    if name == STDIN or not os.path.isfile(name):  # a pipe would be waited for
         return None
     try:
         with WavReader(name) as wav:

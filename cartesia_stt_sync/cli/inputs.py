@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
@@ -130,7 +130,8 @@ def _may_be_raw(name: str, reason: str) -> bool:
 def _read(name: str, file: IO[bytes], raw: AudioFormat | None) -> Input:
     if raw is None:
         wav = WavReader(file)
-        return Input(name, wav.format, wav.duration, iter(wav), lambda: wav.missing)
+        blocks = _read_on(wav)
+        return Input(name, wav.format, wav.duration, blocks, lambda: wav.missing)
     step = round(_BLOCK * raw.sample_rate) * raw.frame_bytes
     first = read(file, step)
     if not first:
@@ -142,7 +143,20 @@ def _read(name: str, file: IO[bytes], raw: AudioFormat | None) -> Input:
         )
     size = os.fstat(file.fileno()).st_size if file.seekable() else None
     duration = None if size is None else size / raw.frame_bytes / raw.sample_rate
-    return Input(name, raw, duration, _raw_blocks(first, file, step))
+    blocks = _read_on(_raw_blocks(first, file, step))
+    return Input(name, raw, duration, blocks)
+
+
+def _read_on(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The blocks of a recording; what is wrong with the file is told as such.
+
+    Raises:
+        FileError: It does not wait for what is still to come.
+    """
+    try:
+        yield from blocks
+    except ConfigError as exc:
+        raise FileError(reason_of(exc)) from exc
 
 
 def _raw_blocks(first: bytes, file: IO[bytes], step: int) -> Iterator[bytes]:

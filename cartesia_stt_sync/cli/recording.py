@@ -7,7 +7,7 @@ person, and what would have to be sent to say the same once more. Sends nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -78,47 +78,53 @@ class Recording:
 
     def text(self) -> str:
         """What was final, joined; with what a replay made come twice."""
-        texts = []
+        texts: list[object] = []
         for event in map(_event, self.lines):
             if event.get("type") == "transcript" and event.get("is_final") is True:
-                texts.append(str(event["text"]))
+                texts.append(event.get("text"))
             elif event.get("type") == "turn.end":
-                texts.append(str(event["transcript"]))
-        return "".join(texts)
+                texts.append(event.get("transcript"))
+        return "".join(text for text in texts if isinstance(text, str))
 
     def steps(self) -> list[bytes | str | dict[str, Any]]:
         """Audio and commands as they were sent, each once.
 
-        What a reconnect sent again stands where it was sent last, and quiet that it
-        left out where it was sent first. A dict has the arguments of a ``config()``.
+        What a reconnect sent again stands where it was sent last, or, if it never was,
+        at the end; and quiet that it left out where it was sent first. A dict has the
+        arguments of a ``config()``.
         """
         steps: list[_Step] = []
-        taken: list[_Step] = []  # what goes again after the last loss
+        owed: list[_Step] = []  # what goes again, behind what has gone again already
         joint, unanswered, filler, stands = 0, 0, False, True
-        for line in self.lines:
+        for line in _in_order(self.lines):
             event = line.get("event")
             if event == "reconnect" and stands:  # else it is one more try
                 seconds = float(line["replay_seconds"])
-                taken = _take_back(steps, seconds, unanswered, self.rate)
+                owed[:0] = _take_back(steps, seconds, unanswered, self.rate)
                 joint, unanswered, stands = len(steps), 0, False
             elif event == "connected":
                 stands = True
+                # All that configs came to goes first, and silence where it is due.
+                owed = [step for step in owed if not step.is_made_anew]
             elif event == "skipped":
                 size = round(float(line["seconds"]) * self.rate)
-                steps[joint:joint] = _beginning(taken, size)
+                steps[joint:joint] = _take_off(owed, size)
             elif event == "silence":
                 filler = True
             elif event == "sent" and "audio" in line:
-                at = int(line["at"])
-                steps.append(_Step(self.audio[at : at + int(line["audio"])], filler))
+                at, size = int(line["at"]), int(line["audio"])
+                steps.append(_Step(self.audio[at : at + size], filler))
+                _take_off(owed, 0 if filler else size)
                 filler = False
             elif event == "sent":
                 what = _command(str(line["text"]))
                 steps.append(_Step(what))
+                if owed and owed[0].what == what:
+                    del owed[0]
                 unanswered += what == "finalize"
             elif _event(line).get("type") == "flush_done":
                 unanswered = max(0, unanswered - 1)
-        return [step.what for step in steps]
+        return [step.what for step in steps + owed]
 
     @property
     def rate(self) -> int:
@@ -168,6 +174,28 @@ class _Step:
     what: bytes | str | dict[str, Any]
     filler: bool = False  # silence that the library put in
 
+    @property
+    def is_made_anew(self) -> bool:
+        """Whether the next connection does not take it as it is."""
+        return self.filler or isinstance(self.what, dict)
+
+
+def _in_order(lines: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lines, with what a connection skipped before what was sent over it.
+
+    It is written down without a lock, so a message may be quicker.
+    """
+    ordered: list[dict[str, Any]] = []
+    at = 0
+    for line in lines:
+        if line.get("event") == "skipped":
+            ordered.insert(at, line)
+            continue
+        ordered.append(line)
+        if line.get("event") == "connected":
+            at = len(ordered)
+    return ordered
+
 
 def _take_back(
     steps: list[_Step], seconds: float, finalizes: int, rate: int
@@ -192,16 +220,14 @@ def _take_back(
     return taken[::-1]
 
 
-def _beginning(steps: list[_Step], size: int) -> list[_Step]:
-    """The audio at the beginning of steps, so many bytes of it at most."""
-    found = []
-    for step in steps:
-        if size <= 0 or not isinstance(step.what, bytes):
-            break
-        if not step.filler:
-            found.append(_Step(step.what[:size]))
-            size -= len(step.what)
-    return found
+def _take_off(steps: list[_Step], size: int) -> list[_Step]:
+    """Take so many bytes of audio off the front, at most; return them."""
+    taken = []
+    while size > 0 and steps and isinstance(data := steps[0].what, bytes):
+        taken.append(_Step(data[:size]))
+        steps[:1] = [_Step(data[size:])] if len(data) > size else []
+        size -= len(data)
+    return taken
 
 
 def _event(line: dict[str, Any]) -> dict[str, Any]:

@@ -171,7 +171,7 @@ def _feed(
         if isinstance(exc, ClosedError) and t.state == "DRAINING":
             _close_early(t, display)  # the budget is spent
         return exc
-    except (KeyboardInterrupt, OSError) as exc:
+    except (KeyboardInterrupt, OSError, exits.FileError) as exc:
         if t.state == "OPEN":
             _close_early(t, display)
         return exc
@@ -237,7 +237,7 @@ def tell_guess(result: Result, form: str, display: Display) -> None:
     if form in CAPTIONS and result.guessed:
         display.note(
             f"{result.name}: the service sent no times, so those of the captions are "
-            "estimated from the length of the text"
+            "estimated"
         )
 
 

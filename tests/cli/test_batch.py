@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -82,8 +83,7 @@ def test_captions_without_times(
     seconds = 60.0 if known else len(said.text) / 15
     assert last.end.total_seconds() == pytest.approx(seconds, abs=1.0)
     assert err == (
-        f"{path}: the service sent no times, so those of the captions are estimated "
-        "from the length of the text\n"
+        f"{path}: the service sent no times, so those of the captions are estimated\n"
     )
     assert main(["batch", str(path)]) == 0
     assert capsys.readouterr().err == ""
@@ -91,6 +91,22 @@ def test_captions_without_times(
         monkeypatch.setattr("sys.stdin", file)
         assert main(["batch", "-f", "vtt", "-"]) == 0
     assert "-: the service sent no times" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no named pipes")
+@pytest.mark.usefixtures("account")
+def test_a_pipe_is_read_once(
+    tmp_path: Path, record: Record, capsys: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody writes into it a second time, to say how long it was."""
+    said = Transcript(text="Hello.", is_final=True)
+    monkeypatch.setattr(
+        "cartesia_stt_sync.cli.batch.transcribe_file", lambda *_, **__: said
+    )
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert main(["batch", "-f", "srt", str(pipe)]) == 0
+    assert "Hello." in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("account")

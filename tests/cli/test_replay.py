@@ -233,6 +233,7 @@ class TestSteps:
                 sent(self.a, 0),
                 sent(self.b, 200),
                 {"event": "reconnect", "replay_seconds": 0.1},
+                {"event": "connected"},
                 sent(self.b, 400),
                 sent(self.c, 600),
                 {"event": "sent", "text": "close"},
@@ -288,6 +289,52 @@ class TestSteps:
             self.a + self.b + self.c
         )
 
+    def test_never_sent_again(self, tmp_path: Path) -> None:
+        """What a reconnect took back and could not send again is not lost with it."""
+        a, b, c = self.a, self.b, self.c
+        finalize = {"event": "sent", "text": "finalize"}
+        path = written(
+            tmp_path,
+            [
+                {"event": "connected"},
+                sent(a, 0),
+                sent(b, 200),
+                finalize,
+                sent(c, 400),
+                {"event": "reconnect", "replay_seconds": 0.3},
+                {"event": "connected"},
+                sent(a, 600),
+                sent(b, 800),
+                {"event": "reconnect", "replay_seconds": 0.1},
+                {"event": "refused"},
+            ],
+            a + b + c + a + b,
+        )
+        assert load(path).steps() == [a, b, "finalize", c]
+
+    def test_left_out_behind_a_config(self, tmp_path: Path) -> None:
+        """A config hides no quiet; and what it left out stands before what it sent."""
+        config = {"event": "sent", "text": '{"type": "config", "keyterms": ["x"]}'}
+        path = written(
+            tmp_path,
+            [
+                {"event": "connected"},
+                sent(self.a, 0),
+                config,
+                sent(self.b, 200),
+                {"event": "reconnect", "replay_seconds": 0.2},
+                {"event": "connected"},
+                config,  # it was quicker than the line behind it
+                {"event": "skipped", "seconds": 0.15},
+                sent(self.b[100:], 400),
+                sent(self.c, 500),
+            ],
+            self.a + self.b + self.b[100:] + self.c,
+        )
+        assert load(path).steps() == [
+            *(self.a, self.b[:100], {"keyterms": ["x"]}, self.b[100:], self.c)
+        ]
+
     def test_half_a_chunk(self, tmp_path: Path) -> None:
         """The replay may begin inside of one."""
         path = written(
@@ -295,6 +342,7 @@ class TestSteps:
             [
                 sent(self.a, 0),
                 {"event": "reconnect", "replay_seconds": 0.05},
+                {"event": "connected"},
                 sent(self.a[100:], 200),
             ],
             self.a + self.a[100:],
@@ -318,6 +366,7 @@ class TestSteps:
                 sent(filler, 400),
                 {"event": "sent", "text": "close"},
                 {"event": "reconnect", "replay_seconds": 0.1},
+                {"event": "connected"},
                 sent(self.b, 600),
                 finalize,
                 answered,
@@ -347,6 +396,7 @@ class TestSteps:
                 sent(self.b, 200),
                 {"event": "sent", "text": '{"type": "close"}'},
                 {"event": "reconnect", "replay_seconds": 0.1},
+                {"event": "connected"},
                 config,
                 sent(self.b, 400),
                 {"event": "sent", "text": '{"type": "close"}'},
@@ -355,6 +405,17 @@ class TestSteps:
         )
         keyterms = {"keyterms": ["x"]}
         assert load(path).steps()[2:] == [keyterms, self.b, "close"]
+
+
+def test_text_of_what_is_no_text(tmp_path: Path) -> None:
+    """A session survives an event that is broken; so does its recording."""
+    events = (
+        '{"type": "transcript", "is_final": true}',
+        '{"type": "transcript", "is_final": true, "text": "Hello"}',
+        '{"type": "turn.end", "transcript": null}',
+    )
+    path = written(tmp_path, [{"event": "received", "text": one} for one in events])
+    assert load(path).text() == "Hello"
 
 
 def test_shown_in_rows(tmp_path: Path) -> None:
