@@ -46,6 +46,7 @@ def main(folder: Path) -> None:
         "tests/data/README.rst",
         "examples/script.py",
         "benchmarks/README.rst",
+        "fuzz/README.rst",
     }
     missing = wanted - source
     assert not missing, f"not in the source archive: {sorted(missing)}"

@@ -29,6 +29,13 @@ class TurnTranscriber(Face):
     For a conversation: nobody calls ``finalize``, the service hears by itself when
     the speaker has finished. Audio goes in as with a `Transcriber`::
 
+        def feed_microphone(t):
+            try:
+                for block in microphone:
+                    t.feed(block)
+            finally:
+                t.close(wait=False)  # else the turns never end
+
         with TurnTranscriber(sample_rate=16000) as t:
             threading.Thread(target=feed_microphone, args=(t,)).start()
             for turn in t.turns():
@@ -64,8 +71,9 @@ class TurnTranscriber(Face):
         on_error: The session's error, and whatever a callback raises; not what
             `open` raises.
 
-    Account, audio in, pacing, timeouts, connection, cost and diagnosis:
-        All other arguments of a `Transcriber`, with the same defaults.
+    Account, ``source``, pacing, timeouts, connection, cost and diagnosis:
+        Those of a `Transcriber`, with the same defaults. There is no ``language``,
+        ``channels``, ``endpointer``, ``min_volume`` or ``max_silence_duration_secs``.
 
     Raises:
         ConfigError: An argument breaks a rule; the message names it, the rule and

@@ -4,12 +4,11 @@
     python django_app.py runserver --noreload
     curl -N -F file=@speech.wav http://127.0.0.1:8000/transcribe
 
-Callbacks on the transcriber's thread put text into a queue; the response takes
-it out. For WSGI: under ASGI Django would collect the text before it sends any.
+A thread feeds the recording, and the response has its text as it comes. For WSGI: under
+ASGI Django would collect the text before it sends any.
 """
 
 import os
-import queue
 import sys
 import threading
 from collections.abc import Iterator
@@ -35,15 +34,12 @@ PAGE = """<!doctype html><title>Speech to text</title>
 
 def text_of(wav: WavReader) -> Iterator[str]:
     """Give the text of a recording, a piece at a time, as it comes."""
-    pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     with Transcriber(source=wav.format, sample_rate=wav.format.sample_rate) as t:
-        t.on("final", lambda delta: pieces.put(delta.text))
-        t.on("close", lambda closed: pieces.put(None))  # nothing comes after it
         feeder = threading.Thread(target=feed, args=(t, wav))
         feeder.start()
         try:
-            while (piece := pieces.get()) is not None:
-                yield piece
+            for delta in t.finals():  # ends with the session, or raises its error
+                yield delta.text
         finally:
             # The client may have gone in the middle, which shows at a yield and
             # ends this generator there. The session must end too, and the feeder.

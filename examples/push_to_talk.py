@@ -34,6 +34,8 @@ def say_microphone(t: Transcriber) -> None:
         ) as microphone:
             while not released.is_set():
                 t.feed(microphone.read(BLOCK)[0])
+            for _ in range(2):  # sound comes late: the last syllable is on its way
+                t.feed(microphone.read(BLOCK)[0])
 
     recorder = threading.Thread(target=record)
     recorder.start()
@@ -52,18 +54,18 @@ def main(path: str | None) -> None:
     rate = RATE if source is None else source.sample_rate
     # One session for all utterances: between them it costs next to nothing.
     with Transcriber(source=source, sample_rate=rate) as t:
-        while True:
-            try:
+        try:
+            while True:
                 input("Enter to talk. ")
-            except (EOFError, KeyboardInterrupt):
-                break
-            if path is None:
-                say_microphone(t)
-            else:
-                say_file(t, path)
-            # Queued behind the audio, so nothing said is cut off. There is no
-            # need to wait for a pause: finalize says that the speaker is done.
-            print(t.finalize().result(timeout=30).strip(), flush=True)
+                if path is None:
+                    say_microphone(t)
+                else:
+                    say_file(t, path)
+                # Queued behind the audio, so nothing said is cut off. There is no
+                # need to wait for a pause: finalize says that the speaker is done.
+                print(t.finalize().result(timeout=30).strip(), flush=True)
+        except (EOFError, KeyboardInterrupt):
+            pass  # the block's end gets the last words
     print()
 
 

@@ -138,6 +138,20 @@ def test_script_with_speech() -> None:
     assert word_errors(said, done.stdout) <= 0.2 * len(words(said)), done
 
 
+def test_batch(server: LocalServer, talk: Path, tmp_path: Path) -> None:
+    """Each file gets its text; one that fails is named, and what is there stays."""
+    files = [tmp_path / f"{name}.wav" for name in ("a", "b", "broken")]
+    for file in files[:2]:
+        file.write_bytes(talk.read_bytes())
+    files[1].with_suffix(".txt").write_text("mine")
+    done = run("batch.py", *files, env=environment(server))
+    assert done.returncode == 1, done
+    assert "broken.wav: " in done.stdout
+    assert done.stdout.count("done") == 2
+    assert files[0].with_suffix(".txt").read_text() == "Hello world."
+    assert files[1].with_suffix(".txt").read_text() == "mine"
+
+
 def test_callbacks(server: LocalServer, talk: Path) -> None:
     """Each event is shown by its own callback, the end last."""
     done = run("callbacks.py", talk, env=environment(server))
