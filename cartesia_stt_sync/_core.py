@@ -79,6 +79,7 @@ class Core:
         speech: The text.
         finalizes: Who waits for the end of an utterance.
         error: Why the session failed, if it did.
+        aborted: Whether the caller has ended it.
         findings: What was noticed.
         counters: The figures.
 
@@ -88,8 +89,8 @@ class Core:
     __slots__ = (
         *("_attempts", "_checks", "_close_frame", "_complaint", "_configured"),
         *("_connected_at", "_endpoint", "_loss", "_replay", "_spent", "_watch"),
-        *("counters", "drain", "error", "finalizes", "findings", "meters", "outbox"),
-        *("session", "speech"),
+        *("aborted", "counters", "drain", "error", "finalizes", "findings", "meters"),
+        *("outbox", "session", "speech"),
     )
 
     def __init__(
@@ -113,6 +114,7 @@ class Core:
         self._configured = False  # on this connection
         self._spent = False  # whether the budget is, and it has been told
         self._loss: CartesiaSTTError | None = None
+        self.aborted = False
         self._replay = 0.0  # seconds, after that loss
         self._close_frame: tuple[int, str] | None = None
 
@@ -222,6 +224,7 @@ class Core:
             if unheard := self.outbox.unheard:
                 self._note([checks.aborted_undrained(unheard)])
             self.session.ours(Ours.ABORT)
+            self.aborted = True
             self.drain.give_up()
             self._answer_rest(ClosedError("the session was aborted"))
 
@@ -430,6 +433,11 @@ class Core:
             self.findings.note(checks.replay_overflow(forgotten))
 
     # Connecting again
+
+    @property
+    def loss(self) -> CartesiaSTTError | None:
+        """What became of the last connection, if it was lost."""
+        return self._loss
 
     def may_reconnect(self, error: CartesiaSTTError) -> bool:
         """Whether a loss of this kind would not be the end."""

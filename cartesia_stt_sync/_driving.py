@@ -26,6 +26,7 @@ from ._stream import Stream
 from ._transport import Transport
 from .endpoints import Endpoint
 from .errors import CartesiaSTTError, ConnectionLost
+from .events import Reconnecting
 
 __all__ = [
     "GRACE",
@@ -130,6 +131,26 @@ class Teller:
                 with stream.lock:
                     core.findings.note(checks.slow_callback(kind, seconds))
 
+    def reconnects(self, plan: Reconnecting, loss: object) -> None:
+        """Tell when a connection will be made anew, and log what became of the last."""
+        log.info(
+            "the connection was lost (%s); try %d in %.2f s",
+            *(loss, plan.attempt, plan.delay),
+            extra=whose(self._stream),
+        )
+        self.tell([("reconnect", plan)])
+
+    def part(self, calls: Iterable[Call]) -> None:
+        """Run the last handlers; the log gets the error that nobody else is told."""
+        error = self._stream.error
+        handlers = self._kept or self._handlers()
+        if error is not None:
+            told = handlers is not None and "error" in handlers.kinds
+            closed = self._stream.core.outbox.closing and not self._stream.attended
+            level = logging.INFO if told or not closed else logging.ERROR
+            log.log(level, "a session ended with: %s", error, extra=whose(self._stream))
+        self.tell(calls)
+
     def died(self, exc: BaseException) -> None:
         """End the session by what nobody foresaw; nobody may be left waiting for it."""
         log.error("a thread of the session died", exc_info=exc)
@@ -196,10 +217,12 @@ class Line(ABC):
         """Make the first connection; see `Transport.open`."""
         transport = self._replace(self._make_transport())
         try:
-            return transport.open()
+            request_id = transport.open()
         except BaseException:
             transport.close()
             raise
+        log.info("connected", extra={"request_id": request_id})
+        return request_id
 
     def discard(self) -> None:
         """Release a connection that nobody reads."""
@@ -312,10 +335,15 @@ class Line(ABC):
         return transport
 
 
-def report(findings: Iterable[checks.Finding]) -> None:
+def report(stream: Stream, findings: Iterable[checks.Finding]) -> None:
     """Write findings to the log, once each."""
     for finding in findings:
-        log.warning("%s", finding)
+        log.warning("%s", finding, extra={"finding": finding, **whose(stream)})
+
+
+def whose(stream: Stream) -> dict[str, object]:
+    """What a record of the log says of the session that it is about."""
+    return {"request_id": stream.core.counters.request_id}
 
 
 class Running:

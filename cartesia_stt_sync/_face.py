@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import _thread
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import chain
 from types import TracebackType
 from typing import Any, TypeVar, overload
@@ -24,7 +24,7 @@ from ._stats import Stats
 from ._stream import Stream
 from ._transport import Transport
 from .checks import Finding
-from .errors import ClosedError, ConfigError
+from .errors import ClosedError, ConfigError, DrainTimeout
 from .events import Event
 
 __all__ = ["Face"]
@@ -35,6 +35,8 @@ HandlerT = TypeVar("HandlerT", bound=Callable[[Any], object])
 
 class Face:
     """The calls that all transcribers share."""
+
+    _types: Collection[str] = ()  # that handlers may be of
 
     # Tests put a clock, a connection and a die of their own in these places.
     _clock = Clock()
@@ -52,7 +54,7 @@ class Face:
     def __init__(
         self, settings: Settings, **callbacks: Callable[[Any], object] | None
     ) -> None:
-        self._handlers = Handlers(self._clock)
+        self._handlers = Handlers(self._clock, self._types)
         for kind, handler in callbacks.items():
             if handler is not None:
                 self._handlers.add(kind, handler)
@@ -145,6 +147,8 @@ class Face:
         # Somebody else has closed it, which is why the call in this block failed: to
         # abort would lose the last words that they wait for.
         closed = isinstance(exc, ClosedError) and self.__stream.draining
+        if isinstance(exc, DrainTimeout) and self.__stream.draining:
+            return  # of a close() in this block: it goes on in the background
         if kind is None or closed:
             self.close()
         else:
@@ -247,12 +251,15 @@ class Face:
         """Add a handler; ``@t.on("final")`` works as a decorator.
 
         Args:
-            type: One of the service's event types (``transcript``,
-                ``flush_done``, ``done``, any to come), or ``final`` and
-                ``partial`` (a `Transcript`), ``event`` (every event), ``error``
-                (an exception: the session's, or a callback's own), ``reconnect``
-                (a `Reconnecting`), ``finding`` (a `Finding`), ``close`` (a
-                `Closed`; nothing comes after it).
+            type: For each endpoint: ``event`` (every event), ``error`` (an
+                exception: the session's, or a callback's own), ``reconnect`` (a
+                `Reconnecting`), ``finding`` (a `Finding`), ``close`` (a `Closed`;
+                nothing comes after it). For a `Transcriber`: ``final`` and
+                ``partial`` (a `Transcript`), ``transcript`` (both), ``flush_done``,
+                ``done``. For a `TurnTranscriber`: ``turn``, ``update``,
+                ``eager_end`` and ``resume`` (a `Turn`), ``turn.start``,
+                ``turn.update``, ``turn.eager_end``, ``turn.resume``, ``turn.end``,
+                ``connected``. And any type that the service has to come.
             handler: Called with one argument on the receiver's thread (in a `Pool`, on
                 one of its threads), one at a time, in order. While it runs nothing is
                 received. One that raises is logged, told to those of ``error``, and

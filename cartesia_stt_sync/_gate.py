@@ -61,15 +61,18 @@ class Gate:
             that is Python code, in which a Ctrl-C could leave the lock held.
         changed: The lock's one condition, to wait on and to notify.
         waiting: How many wait on it: to notify nobody takes longer than to look.
+        attended: Whether somebody has waited for the end, or iterated: who is told of
+            the session's error.
         drivers: Of all the streams; only appended to, before any call.
     """
 
-    __slots__ = ("changed", "drivers", "lock", "waiting")
+    __slots__ = ("attended", "changed", "drivers", "lock", "waiting")
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.changed = threading.Condition(self.lock)
         self.waiting = 0
+        self.attended = False
         self.drivers: list[Driver] = []
 
     def is_current_thread(self) -> bool:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from ._clock import Clock
+from ._news import AUTO_TYPES, MANUAL_TYPES
 from .errors import ConfigError
 
 __all__ = ["Handlers"]
@@ -34,13 +35,18 @@ def _is_async(handler: Any) -> bool:
 class Handlers:
     """A transcriber's callbacks, by the type of what they take.
 
+    Args:
+        clock: The time.
+        known: The types that there are today. The service may have more to come.
+
     Threads: `add` from any thread; `run` on the receiver only.
     """
 
-    __slots__ = ("__weakref__", "_by_type", "_clock", "errors")
+    __slots__ = ("__weakref__", "_by_type", "_clock", "_known", "errors")
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, known: Collection[str] = ()) -> None:
         self._clock = clock
+        self._known = known
         # Lists that only grow, by calls that are atomic, so this needs no lock; a
         # run under way works on a copy.
         self._by_type: dict[str, list[Handler]] = {}
@@ -66,7 +72,24 @@ class Handlers:
                 f"handler for {kind!r}: a plain function, got one that is async, which "
                 "nobody would await"
             )
+        if self._known and kind not in self._known:
+            self._doubt(kind)
         self._by_type.setdefault(kind, []).append(handler)
+
+    def _doubt(self, kind: str) -> None:
+        """Log that a handler will perhaps never be called: nobody would notice else."""
+        from difflib import get_close_matches  # late, for few need it
+
+        if kind in MANUAL_TYPES | AUTO_TYPES:
+            _log.warning("on(%r): the other endpoint has such events, not this", kind)
+            return
+        plain = kind.lower().replace("_", ".")
+        spelt = {name.replace("_", "."): name for name in self._known}
+        for near in get_close_matches(plain, spelt, n=1, cutoff=0.8):
+            _log.warning(
+                "on(%r): there is no such event today; did you mean %r?",
+                *(kind, spelt[near]),
+            )
 
     @property
     def kinds(self) -> Collection[str]:

@@ -13,7 +13,7 @@ import attrs
 from .errors import ServerError
 from .events import ErrorEvent, Event, Transcript
 
-__all__ = ["Call", "calls_for", "cleaned", "server_error"]
+__all__ = ["AUTO_TYPES", "MANUAL_TYPES", "Call", "calls_for", "cleaned", "server_error"]
 
 Call = tuple[str, object]
 """A handler's type and its argument."""
@@ -25,6 +25,19 @@ _NOT_THE_WIRES = frozenset(
     }
 )
 """Types of handlers that are not called for an event of that type."""
+
+
+_EVERY = frozenset({"event", "malformed", "error", "finding", "reconnect", "close"})
+
+MANUAL_TYPES = _EVERY | {"transcript", "final", "partial", "flush_done", "done"}
+"""The types of handlers that a `Transcriber` calls, as far as they are known."""
+
+AUTO_TYPES = (
+    _EVERY
+    | {"turn", "update", "eager_end", "resume", "connected"}
+    | {f"turn.{what}" for what in ("start", "update", "eager_end", "resume", "end")}
+)
+"""Those of a `TurnTranscriber`."""
 
 
 def calls_for(event: Event, shorthand: Iterable[Call] = ()) -> list[Call]:

@@ -20,7 +20,7 @@ from contextvars import copy_context
 
 from ._clock import Bell
 from ._core import Core
-from ._driving import GRACE, LINGER, Line, Teller, Unsent, log, report, running
+from ._driving import GRACE, LINGER, Line, Teller, Unsent, log, report, running, whose
 from ._handlers import Handlers
 from ._outbox import Wait
 from ._queue import Send
@@ -78,7 +78,8 @@ class ThreadPair(Line):
             RuntimeError: There are no more threads to be had.
         """
         number = next(_numbers)
-        # Callbacks see the context variables of whoever opened the session.
+        # Callbacks, and who writes the log, see the context variables of whoever opened
+        # the session.
         context = copy_context()
         # Daemons, so that a script that forgets close() can exit: the exit hook of
         # `running` drains it, and a server that is silent holds nobody up for ever.
@@ -88,7 +89,7 @@ class ThreadPair(Line):
             )
             for target, name in (
                 (lambda: context.run(self._receive), "receiver"),
-                (self._send, "sender"),
+                (lambda: context.copy().run(self._send), "sender"),
             )
         )
         with self._starting:
@@ -138,7 +139,7 @@ class ThreadPair(Line):
                     transport = self._transport
                     findings = core.findings.unlogged() if core.findings.to_log else ()
                 if findings:
-                    report(findings)
+                    report(self._stream, findings)
                 if step is None:
                     break
                 if isinstance(step, Wait):
@@ -249,7 +250,7 @@ class ThreadPair(Line):
             plan = stream.change(Core.next_attempt)
             if plan is None:
                 return None
-            self._teller.tell([("reconnect", plan)])
+            self._teller.reconnects(plan, stream.core.loss)
             if not stream.wait_while(lambda: not stream.ended, plan.delay):
                 return None
             transport = self._replace(self._make_transport())
@@ -261,6 +262,7 @@ class ThreadPair(Line):
                 continue
             wanted = stream.change(Core.connected, request_id, stream.now())
             if wanted:
+                log.info("connected again", extra=whose(stream))
                 stream.journal_skipped()
                 return transport
             transport.close()
@@ -276,9 +278,9 @@ class ThreadPair(Line):
             self._stream.wake()
         if transport is not None:
             transport.close()
-        report(findings)
+        report(self._stream, findings)
         try:
-            self._teller.tell(calls)
+            self._teller.part(calls)
         finally:
             self._teller.keep(None)
             running.remove(self._stream)

@@ -98,7 +98,11 @@ class Pool:
 
     def _refuse_fork(self) -> None:
         """Raise `ClosedError` in a forked child: the threads stayed in its parent."""
-        if self._pid != os.getpid():
+        if self._pid == os.getpid():
+            return
+        if self._engine is None:  # so there were none, and it is as good as new
+            self._pid, self._lock = os.getpid(), threading.Lock()
+        else:
             raise ClosedError(
                 "this pool was inherited over a fork, and its threads were not; make "
                 "a new one in the child process"

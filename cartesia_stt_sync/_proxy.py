@@ -32,9 +32,15 @@ def check_proxy(proxy: object) -> str | None:
     if parts is None or parts.scheme != "http" or not parts.hostname:
         raise ConfigError(
             "proxy: 'env', None or a URL like 'http://user:password@host:3128', "
-            f"got {'a URL of another kind' if parts else repr(proxy)}"
+            f"got {_kind_of(parts.scheme) if parts else repr(proxy)}"
         )
     return str(proxy)
+
+
+def _kind_of(scheme: str) -> str:
+    """What a URL is that is none of ours, without what may be secret in it."""
+    known = scheme in ("https", "socks", "socks4", "socks4a", "socks5", "socks5h")
+    return f"one of {scheme}://, which is not supported" if known else "another kind"
 
 
 def find_proxy(proxy: str | None, host: str, secure: bool) -> str | None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from ._core import Core
-from ._driving import Teller, log, running
+from ._driving import Teller, log, running, whose
 from ._news import Call
 from ._pool import Pool
 from ._sending import Sending, Stage
@@ -206,7 +206,7 @@ class Receiving(Sending):
         try:
             plan = self._stream.change(Core.next_attempt)
             if plan is not None:
-                self._teller.tell([("reconnect", plan)])
+                self._teller.reconnects(plan, self._stream.core.loss)
         except BaseException as exc:
             self._died(exc)
         if plan is None:
@@ -235,7 +235,7 @@ class Receiving(Sending):
             transport.close()
         self._log()
         try:
-            self._teller.tell(calls)
+            self._teller.part(calls)
         except BaseException as exc:
             log.error("a callback for the end raised", exc_info=exc)
         self._teller.keep(None)
@@ -262,6 +262,7 @@ class Receiving(Sending):
                     self._threads.watch.watch(self, transport)
                 stream.wake()
             if wanted:
+                log.info("connected again", extra=whose(stream))
                 stream.journal_skipped()
         except ConnectError as exc:
             if transport is not None:

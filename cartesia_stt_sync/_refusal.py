@@ -33,7 +33,8 @@ _BY_STATUS: dict[int, type[ConnectError]] = {
 
 _HINTS = {
     400: "check model, encoding, sample_rate and language",
-    401: "check the API key (CARTESIA_API_KEY, or api_key=)",
+    401: "check the API key (CARTESIA_API_KEY, or api_key=); an access token may have "
+    "expired",
     402: "the account has no credits left",
     403: "this key may not do that",
     404: "check base_url and the model's name",

@@ -317,7 +317,7 @@ class Sending(Line):
                 self._logging = False
                 findings = self._stream.core.findings.unlogged()
             # In a copy, for the receiving part may be in it.
-            self._context.copy().run(report, findings)
+            self._context.copy().run(report, self._stream, findings)
 
     def _settle(self) -> None:
         """Answer futures, whatever the receiving part is at."""

@@ -158,6 +158,10 @@ class Split:
         for stream, own in zip(self.streams, self._handlers, strict=True):
             stream.keep(own)
 
+    def attend(self) -> None:
+        """Note that somebody iterates; see `Stream.attend`."""
+        self._gate.attended = True
+
     def is_current_thread(self) -> bool:
         """Whether the caller is in a callback of this transcriber's."""
         return self._gate.is_current_thread()

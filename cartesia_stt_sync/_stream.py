@@ -164,6 +164,15 @@ class Stream:
         """Why the session failed, if it did."""
         return self.core.error
 
+    @property
+    def attended(self) -> bool:
+        """Whether somebody waits for the end, or iterates; its error is theirs."""
+        return self._gate.attended
+
+    def attend(self) -> None:
+        """Note that somebody does."""
+        self._gate.attended = True
+
     def is_current_thread(self) -> bool:
         """Whether the caller is in a callback of this transcriber's."""
         return self._gate.is_current_thread()
@@ -410,6 +419,7 @@ class Stream:
     def await_end(self, timeout: float | None) -> None:
         """Wait for the end, once it is on its way, and raise what it ended with."""
         with self.lock:
+            self.attend()
             deadline = None if timeout is None else self.now() + timeout
             while not self.ended:
                 left = None if deadline is None else deadline - self.now()
@@ -462,9 +472,10 @@ class Stream:
         if self.core.error is not None:
             raise fresh(self.core.error)
         if self.ended:
+            how = "was aborted" if self.core.aborted else "has ended"
             raise ClosedError(
                 self.core.outbox.spent
-                or "the session has ended, and a transcriber serves one; make a new "
+                or f"the session {how}, and a transcriber serves one; make a new "
                 "transcriber"
             )
 

@@ -55,6 +55,9 @@ class Watched(Protocol):
     def refuse_fork(self) -> None:
         """Raise `ClosedError` in a process that only inherited the session."""
 
+    def attend(self) -> None:
+        """Note that somebody iterates, and so is told of the session's error."""
+
     def is_current_thread(self) -> bool:
         """Whether the caller is the thread that would bring the change."""
 
@@ -205,6 +208,7 @@ def iterate_all(
     while True:
         stream.refuse_fork()
         with stream.lock:
+            stream.attend()
             while seen == [len(lane) for lane in lanes] and not stream.ended:
                 refuse_iterating(stream.is_current_thread())
                 stream.wait()
@@ -274,6 +278,7 @@ class EventIterator(Iterator[Event]):
         stream = self._stream
         stream.refuse_fork()
         with stream.lock:
+            stream.attend()
             while not self._events and not stream.ended:
                 refuse_iterating(stream.is_current_thread())
                 stream.wait()

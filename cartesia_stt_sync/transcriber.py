@@ -17,6 +17,7 @@ from ._backoff import Reconnect
 from ._channels import Merger
 from ._ears import Endpointer
 from ._face import Face
+from ._news import MANUAL_TYPES
 from ._pool import Pool
 from ._snapshots import copies_of, lanes_of, partial_of, transcript_of
 from ._waiting import iterate_all
@@ -118,6 +119,8 @@ class Transcriber(Face):
 
     Threads: any may call any method; each says what is special about it.
     """
+
+    _types = MANUAL_TYPES
 
     def __init__(
         self,

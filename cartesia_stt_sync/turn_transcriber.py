@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from . import endpoints
 from ._arguments import Common, settings_of
 from ._face import Face
+from ._news import AUTO_TYPES
 from ._waiting import iterate_all
 from .endpoints import TurnThresholds
 from .events import Event, Transcript
@@ -81,6 +82,8 @@ class TurnTranscriber(Face):
 
     Threads: any may call any method; each says what is special about it.
     """
+
+    _types = AUTO_TYPES
 
     def __init__(
         self,

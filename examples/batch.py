@@ -2,8 +2,8 @@
 
     python batch.py calls/*.wav
 
-Each is one request to the Batch endpoint. One that fails is named, and the others go on;
-whose text is there already is left out, so the same line goes on after a stop.
+Each is one request to the Batch endpoint. One that fails is named, and the others go
+on; whose text is there already is left out, so the same line goes on after a stop.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def main(paths: list[Path], at_once: int) -> int:
     failed = 0
     # No more than your plan allows at a time: what is too much is refused.
     with ThreadPoolExecutor(at_once) as pool:
-        for path, problem in zip(paths, pool.map(transcribe, paths)):
+        for path, problem in zip(paths, pool.map(transcribe, paths), strict=True):
             print(problem or f"{path}: done", flush=True)
             failed += problem is not None
     return 1 if failed else 0

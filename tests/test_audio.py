@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import subprocess
 import sys
+import types
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from cartesia_stt_sync.audio import (
     check_rate,
     decode,
     encoding_of,
+    is_array,
 )
 from cartesia_stt_sync.errors import ConfigError
 
@@ -45,6 +47,12 @@ def as_bytes(frames: Any, encoding: str) -> bytes:
         bits = {"pcm_s16le": 16, "pcm_s32le": 32}[encoding]
         return np.rint(scaled * (1 << (bits - 1))).astype(f"<i{bits // 8}").tobytes()
     return scaled.astype({"pcm_f16le": "<f2", "pcm_f32le": "<f4"}[encoding]).tobytes()
+
+
+def test_while_numpy_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread may be in the middle of that, and nothing of it there yet."""
+    monkeypatch.setitem(sys.modules, "numpy", types.ModuleType("numpy"))
+    assert not is_array(b"ab")
 
 
 class TestFormats:

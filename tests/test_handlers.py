@@ -11,6 +11,7 @@ import pytest
 
 from cartesia_stt_sync._clock import Clock
 from cartesia_stt_sync._handlers import Handlers
+from cartesia_stt_sync._news import AUTO_TYPES, MANUAL_TYPES
 from cartesia_stt_sync.errors import ConfigError
 
 
@@ -193,3 +194,30 @@ def test_async() -> None:
         with pytest.raises(ConfigError, match="handler for 'final': a plain function"):
             handlers().add("final", one)
     handlers().add("final", Hearer)  # makes one, and that is no coroutine
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("finall", "did you mean 'final'?"),
+        ("Final", "did you mean 'final'?"),
+        ("flush.done", "did you mean 'flush_done'?"),
+        ("turn", "the other endpoint has such events"),
+        ("final", None),
+        ("something.new", None),
+    ],
+)
+def test_a_type_that_is_not_known(
+    kind: str, said: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may be to come, so it is taken; a slip of the pen is told."""
+    made = Handlers(Hand(), MANUAL_TYPES)
+    made.add(kind, print)
+    assert kind in made.kinds
+    assert said in caplog.text if said else not caplog.text
+
+
+def test_a_turn_that_is_misspelt(caplog: pytest.LogCaptureFixture) -> None:
+    """A dot and an underscore are easily taken for each other."""
+    Handlers(Hand(), AUTO_TYPES).add("turn_end", print)
+    assert "did you mean 'turn.end'?" in caplog.text

@@ -932,6 +932,31 @@ class TestOptions:
         assert threads() == before
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+    def test_fork_unused(self) -> None:
+        """One that had no stream yet, as where a module makes it, serves the child."""
+        with LocalServer(script=SCRIPT) as server:
+            code, out, err = python(
+                """
+                import os
+                from cartesia_stt_sync import Pool, Transcriber
+                pool = Pool()
+                with Transcriber(pool=pool) as t:
+                    t.feed(bytes(6400))
+                pool._lock.acquire()  # as if another thread were at it
+                pid = os.fork()
+                pool._lock.release()
+                with Transcriber(pool=pool) as t:
+                    t.feed(bytes(6400))
+                assert t.text == "Hello world"
+                if pid:
+                    _, status = os.waitpid(pid, 0)
+                    print(os.waitstatus_to_exitcode(status))
+                """,
+                server.base_url,
+            )
+        assert (code, out) == (0, "0\n"), err
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
     def test_fork(self) -> None:
         """A child is refused its parent's, may have its own, and harms nobody."""
         with LocalServer(script=SCRIPT) as server:

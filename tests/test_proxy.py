@@ -264,7 +264,9 @@ class TestRefused:
     ) -> None:
         """SOCKS is refused by name, its password unquoted, and never gone around."""
         monkeypatch.setenv("HTTPS_PROXY", "socks5://me:secret@127.0.0.1:9")
-        with pytest.raises(ConnectError, match="proxy: .* of another kind") as caught:
+        with pytest.raises(
+            ConnectError, match="proxy: .* got one of socks5://, which is not"
+        ) as caught:
             site.transcriber().open()
         assert "secret" not in shown(caught.value)
 

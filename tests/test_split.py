@@ -354,7 +354,7 @@ class TestCallbacks:
         """Nothing can be fed, and the message says so."""
         r = rig()
         r.t.abort()
-        with pytest.raises(ClosedError, match="has ended"):
+        with pytest.raises(ClosedError, match="was aborted"):
             r.t.feed(TENTH)
 
     def test_the_end_is_told_once(self) -> None:

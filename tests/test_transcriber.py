@@ -692,6 +692,69 @@ class TestCallbacks:
         with pytest.raises(ConfigError, match="handler for 'final'"):
             rig.t.on("final", 7)  # type: ignore[call-overload]  # on purpose
 
+    @pytest.mark.parametrize(
+        ("handled", "attended", "level"),
+        [(False, False, "ERROR"), (True, False, "INFO"), (False, True, "INFO")],
+    )
+    def test_an_error_that_nobody_is_told(
+        self,
+        handled: bool,
+        attended: bool,
+        level: str,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """It is in the log, with the session's number; one that is told is a note."""
+        rig, over = Rig(reconnect=None), threading.Event()
+        caplog.set_level(logging.INFO)
+        rig.t.on("close", lambda closed: over.set())
+        if handled:
+            rig.t.on("error", lambda error: None)
+        rig.t.open()
+        if attended:
+            rig.wire.push(final("a"))
+            next(rig.t.finals())
+        rig.t.close(wait=False)
+        rig.wire.push(ErrorEvent(message="no credits", request_id="r7"))
+        assert over.wait(LIMIT)
+        rig.t.abort()
+        [record] = [r for r in caplog.records if "session ended" in r.message]
+        assert (record.levelname, vars(record)["request_id"]) == (level, "r7")
+        assert "no credits" in record.message
+
+    def test_who_writes_the_log(self, caplog: pytest.LogCaptureFixture) -> None:
+        """It is written where the context of whoever opened the session is known."""
+        call: ContextVar[str] = ContextVar("call", default="")
+        seen: list[tuple[str, object]] = []
+
+        class Note(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                seen.append((call.get(), getattr(record, "finding", None)))
+
+        log, handler = logging.getLogger("cartesia_stt_sync"), Note()
+        log.addHandler(handler)
+        try:
+            token = call.set("call-7")
+            rig = Rig()
+            rig.t.open()
+            call.reset(token)
+            rig.wire.push(FLUSHED)  # that nobody has asked for
+            rig.wire.answer_close()
+            rig.t.close()
+        finally:
+            log.removeHandler(handler)
+        assert ("call-7", rig.t.findings[0]) in seen
+
+    def test_a_block_left_by_the_timeout_of_its_close(self) -> None:
+        """What goes on in the background, as the message says, is not aborted."""
+        rig = Rig()
+        with pytest.raises(DrainTimeout, match="in the background"), rig.t:
+            rig.t.close(timeout=0.0)
+        assert rig.t.state == "DRAINING"
+        rig.wire.until_sent(1)
+        rig.wire.push(final("late"), Done(), ServerClosed(1000, ""))
+        rig.t.close()
+        assert rig.t.text == "late"
+
     def test_one_that_raises_is_reported(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
