@@ -44,8 +44,8 @@ _BEFORE_SPEECH = 0.5
 and the server has to learn what quiet is."""
 
 _LATE = 3.0
-"""Seconds of quiet from which on they are left out then. What is late by them stays so:
-audio that goes on in real time cannot catch up."""
+"""Seconds from which on it is worth it. What is late by them stays so: audio that goes
+on in real time cannot catch up. What a file's reader has fed in advance is not late."""
 
 _LOOKED_AT = 60.0
 """Seconds of audio that are looked at for it at a time: an hour may be waiting."""
@@ -92,11 +92,11 @@ class Outbox:
 
     __slots__ = (
         *("_answered_until", "_audio", "_budget", "_changes", "_chunk"),
-        *("_close_sent", "_finalizes", "_meters", "_moment", "_named", "_queue"),
-        *("_rate", "_schedule", "_session_bytes", "_silence", "_spoken_until"),
-        *("_taken_at", "_unanswered", "_voiced_bytes", "_width", "buffered_bytes"),
-        *("dropped", "filler", "passed_over", "silence_bytes", "skipped_bytes"),
-        *("skipped_now", "source_bytes", "timeline", "wire_bytes"),
+        *("_close_sent", "_finalizes", "_late", "_meters", "_moment", "_named"),
+        *("_opened_at", "_queue", "_rate", "_schedule", "_session_bytes", "_silence"),
+        *("_spoken_until", "_taken_at", "_unanswered", "_voiced_bytes", "_width"),
+        *("buffered_bytes", "dropped", "filler", "passed_over", "silence_bytes"),
+        *("skipped_bytes", "skipped_now", "source_bytes", "timeline", "wire_bytes"),
     )
 
     def __init__(
@@ -133,6 +133,8 @@ class Outbox:
         # How far there had been text that was lost with its connection, as
         # `source_bytes` counts.
         self._spoken_until = 0
+        self._late = 0.0  # seconds by which losses have put off what waits
+        self._opened_at = -math.inf
 
         self._close_sent = False
         self.dropped: float | None = None
@@ -244,11 +246,11 @@ class Outbox:
     def opened(self, now: float) -> None:
         """Note that a connection stands; pacing and keep-alive begin here.
 
-        Quiet in front is left out where it is not the first.
+        Where it is not the first, quiet in front is left out, as much as is late.
         """
         if self.wire_bytes:
-            self.skipped_now = self._pass_over(sys.maxsize)
-            self.skipped_bytes += self.skipped_now
+            self._leave_out_quiet(now)
+        self._opened_at = now
         self._schedule.restart()
         self.filler.restart(now)
 
@@ -391,13 +393,11 @@ class Outbox:
     def rewind(self, *, speech_lost: bool = False) -> float:
         """Put what the server has not answered back in front, for a new connection.
 
-        Quiet at its beginning counts as answered: nothing is to be said of it.
-
         Args:
             speech_lost: Whether the server had begun to say what is in it.
 
         Returns:
-            Seconds of audio that will be sent again.
+            Seconds of audio that will be sent again, but for what is left out.
         """
         again = self._unanswered.take_back()
         size = sum(len(sent.data) for sent in again)
@@ -415,35 +415,35 @@ class Outbox:
             before = takewhile(lambda sent: sent.command is None, again)
             until = self.source_bytes + sum(len(sent.data) for sent in before)
             self._spoken_until = max(self._spoken_until, until)
-        return self.seconds(size - self._pass_over(size))
+        self.timeline.restart(self.seconds(self.source_bytes))
+        self._late += self.seconds(size)
+        return self.seconds(size)
 
-    def _pass_over(self, most: int) -> int:
-        """Leave out quiet that is late already: what follows would be late for it.
-
-        Args:
-            most: Bytes of it.
-
-        Returns:
-            How many of them.
-        """
-        passed = 0
+    def _leave_out_quiet(self, now: float) -> None:
+        """Do not send quiet that is late already: what follows would be late for it."""
+        self.skipped_now = 0
         for run in self._queue.runs:
             if not _only_configures(run):
                 break
-        while quiet := min(self._quiet(run), most - passed):
+        if run.size:
+            # Audio waits since it was fed, or since what was before it was sent.
+            since = max(self._taken_at, self._opened_at, run.pieces[0][2] or -math.inf)
+            self._late += now - since if since > -math.inf else 0.0
+        while quiet := min(self._quiet(run), self._whole(self._late)):
             run.take(quiet)
-            passed += quiet
+            self._late -= self.seconds(quiet)
             self.buffered_bytes -= quiet
             self.source_bytes += quiet
-        self.passed_over += passed
+            self.skipped_now += quiet
+        self.skipped_bytes += self.skipped_now
+        self.passed_over += self.skipped_now
         self._unanswered.covered(self.source_bytes)
         self.timeline.restart(self.seconds(self.source_bytes))
-        return passed
 
     def _quiet(self, run: Run) -> int:
         """Bytes in front of the waiting audio that need not be sent after a loss."""
         late = self._whole(_LATE)
-        if run.size < late:
+        if run.size < late or self._late < _LATE:
             return 0
         quiet = leading_quiet(run.front(self._whole(_LOOKED_AT)), self._audio)
         # If all that there was text of seems quiet, it is speech all the same.
@@ -455,6 +455,7 @@ class Outbox:
     def _poll_command(self, run: Run, now: float) -> Send | Wait:
         """The same where no audio stands in front: a command, or silence."""
         if run.command is None:
+            self._late = 0.0  # whoever feeds live has been caught up with
             return Wait(None) if self.closing else self._poll_silence(now)
         self._queue.take_command()
         self._left(run.commanded, now)

@@ -1398,7 +1398,12 @@ class TestReconnecting:
     def test_quiet_is_skipped(self) -> None:
         """And counted, where it was fed while there was no connection."""
         second = FakeTransport()
-        rig = Rig(FakeTransport(), second, silence_after=None, max_buffer=None)
+        rig = Rig(
+            *(FakeTransport(), second),
+            silence_after=None,
+            max_buffer=None,
+            reconnect=Reconnect(first_delay=6.0),
+        )
         rig.t.feed(loud(0.2))
         rig.play(0.2)
         answered = rig.t.finalize()
@@ -1408,7 +1413,7 @@ class TestReconnecting:
         rig.until_retrying()
         rig.t.feed(bytes(5 * 32000))
         rig.t.feed(loud(0.1))
-        rig.clock.advance(1.0)
+        rig.clock.advance(6.0)
         second.until_sent(1)
         rig.play(1.0)
         assert second.audio == bytes(16000) + loud(0.1)
