@@ -54,7 +54,7 @@ call does."""
 _NO_CODE = 1005
 """What a close frame without a code counts as (RFC 6455, 7.1.5)."""
 
-_COMPLAINTS = frozenset({400, 404, 409, 413, 422})
+_COMPLAINTS = frozenset({None, 400, 404, 409, 413, 422})
 """What an error says that may be about a command, and not about the session."""
 
 
@@ -496,7 +496,7 @@ class Core:
     def _error(self, event: ErrorEvent) -> list[Call]:
         error = server_error(event)
         status = event.status_code
-        if self._configured and status is not None and status in _COMPLAINTS:
+        if self._configured and status in _COMPLAINTS:
             # It may be about a config, and then the session goes on; if not, the
             # server closes the connection, and this is why.
             self._complaint = error
@@ -533,6 +533,7 @@ class Core:
         self._failed(error)
 
     def _failed(self, error: CartesiaSTTError) -> None:
+        error.request_id = error.request_id or self.counters.request_id
         self.error = error
         self._answer_rest(error)
 

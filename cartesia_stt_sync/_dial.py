@@ -20,6 +20,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
@@ -76,6 +77,10 @@ _READ = 65536
 for the body of a refusal, of which it then gets no more than came with that."""
 
 
+_BODY = 1.0
+"""Seconds to wait for a refusal's body whose length is not told."""
+
+
 class _Guarded:
     """As much of a socket as a handshake needs, with limits to the server's answer.
 
@@ -106,12 +111,41 @@ class _Guarded:
         """Take what has been read beyond what was asked for."""
         return self._ahead.read()
 
+    def body(self, chunked: bool) -> bytes:
+        """Read a body whose length is not told, as far as it comes at once."""
+        left = self._left()
+        until = time.monotonic() + (_BODY if left is None else min(_BODY, left))
+        found = self.rest()
+        with suppress(OSError):
+            while not (chunked and found.endswith(b"0\r\n\r\n")):
+                self._sock.settimeout(max(0.001, until - time.monotonic()))
+                data = self._sock.recv(min(_READ, self._room))
+                self._room -= len(data)
+                found += data
+                if not (data and self._room):
+                    break
+        return _joined(found) if chunked else found
+
     def send(self, data: bytes) -> int:
         self._sock.settimeout(self._left())
         return self._sock.send(data)
 
     def close(self) -> None:
         self._sock.close()
+
+
+def _joined(chunks: bytes) -> bytes:
+    """The chunks of a body (RFC 9112, 7.1), as far as they are any."""
+    found = []
+    while chunks:
+        size, _, chunks = chunks.partition(b"\r\n")
+        try:
+            length = int(size.partition(b";")[0], 16)
+        except ValueError:
+            break
+        found.append(chunks[: max(0, length)])
+        chunks = chunks[max(0, length) + 2 :]
+    return b"".join(found)
 
 
 class Dialled(NamedTuple):
@@ -275,15 +309,24 @@ class Dialer:
         return sock
 
     def _shake_hands(self, ws: websocket.WebSocket, sock: socket.socket) -> None:
+        import websocket
+
         guarded = _Guarded(sock, self._left)
-        ws.connect(  # type: ignore[no-untyped-call]  # websocket-client has few types
-            self._url,
-            socket=guarded,
-            header=[f"{name}: {value}" for name, value in self._headers().items()]
-            + [f"User-Agent: cartesia-stt-sync/{__version__}"],
-            suppress_origin=True,
-            redirect_limit=0,  # it would follow with all headers, key included
-        )
+        try:
+            ws.connect(  # type: ignore[no-untyped-call]  # websocket-client has few types
+                self._url,
+                socket=guarded,
+                header=[f"{name}: {value}" for name, value in self._headers().items()]
+                + [f"User-Agent: cartesia-stt-sync/{__version__}"],
+                suppress_origin=True,
+                redirect_limit=0,  # it would follow with all headers, key included
+            )
+        except websocket.WebSocketBadStatusException as exc:
+            headers = exc.resp_headers or {}
+            if exc.resp_body is None and "content-length" not in headers:
+                chunked = "chunked" in headers.get("transfer-encoding", "").lower()
+                exc.resp_body = guarded.body(chunked)
+            raise
         self._first = guarded.rest()
         if self._secured is not None:
             self._secured.keep_session()

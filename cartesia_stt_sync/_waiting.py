@@ -16,7 +16,7 @@ from itertools import chain
 from typing import Protocol, TypeVar
 
 from .errors import BufferFull, CartesiaSTTError, WouldDeadlock
-from .events import Event, Transcript
+from .events import Event, Transcript, TurnUpdate
 
 __all__ = [
     "EventIterator",
@@ -225,8 +225,8 @@ def iterate_all(
 class EventIterator(Iterator[Event]):
     """Every event from its making on, bounded in number and in bytes.
 
-    Full, it drops the oldest provisional transcript: the next one replaces it
-    anyway. Only where none is left does it drop the oldest event.
+    Full, it drops the oldest provisional transcript, or update of a turn: the next one
+    replaces it anyway. Only where none is left does it drop the oldest event.
 
     Attributes:
         dropped: How many events it has dropped.
@@ -263,7 +263,8 @@ class EventIterator(Iterator[Event]):
             (
                 index
                 for index, (event, _) in enumerate(self._events)
-                if isinstance(event, Transcript) and not event.is_final
+                if isinstance(event, TurnUpdate)
+                or (isinstance(event, Transcript) and not event.is_final)
             ),
             0,
         )

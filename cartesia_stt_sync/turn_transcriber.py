@@ -121,18 +121,19 @@ class TurnTranscriber(Face):
                 f"TurnTranscriber() takes no argument {name!r}: the Auto endpoint "
                 "detects turns and languages by itself, and takes one channel"
             )
+        thresholds = TurnThresholds(
+            start_threshold=turn_start_threshold,
+            eager_end_threshold=turn_eager_end_threshold,
+            end_threshold=turn_end_threshold,
+            end_timeout_ms=turn_end_timeout_ms,
+        )
         query = endpoints.turns_query(
             model=model,
             encoding=encoding,
             sample_rate=sample_rate,
             keyterms=keyterms,
             language_hints=language_hints,
-            thresholds=TurnThresholds(
-                start_threshold=turn_start_threshold,
-                eager_end_threshold=turn_eager_end_threshold,
-                end_threshold=turn_end_threshold,
-                end_timeout_ms=turn_end_timeout_ms,
-            ),
+            thresholds=thresholds,
             extra_query=extra_query,
         )
         settings = settings_of(
@@ -143,6 +144,7 @@ class TurnTranscriber(Face):
             sample_rate=sample_rate,
             **options,
         )
+        self._thresholds = thresholds  # as they will be once all configs are sent
         super().__init__(
             settings,
             turn=on_turn,
@@ -197,19 +199,24 @@ class TurnTranscriber(Face):
 
         Threads: any.
         """
-        thresholds = TurnThresholds(
-            start_threshold=turn_start_threshold,
-            eager_end_threshold=turn_eager_end_threshold,
-            end_threshold=turn_end_threshold,
-            end_timeout_ms=turn_end_timeout_ms,
+        given = {
+            "start_threshold": turn_start_threshold,
+            "eager_end_threshold": turn_eager_end_threshold,
+            "end_threshold": turn_end_threshold,
+            "end_timeout_ms": turn_end_timeout_ms,
+        }
+        thresholds = self._thresholds.changed(**given)
+        changes = endpoints.changes(
+            keyterms=keyterms,
+            language_hints=language_hints,
+            turn={
+                name: value
+                for name, value in thresholds.given().items()
+                if given[name] is not None
+            },
         )
-        self._stream.config(
-            endpoints.changes(
-                keyterms=keyterms,
-                language_hints=language_hints,
-                thresholds=thresholds,
-            )
-        )
+        self._stream.config(changes)
+        self._thresholds = thresholds
 
     @property
     def _turns(self) -> Turns:

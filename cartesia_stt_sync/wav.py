@@ -68,6 +68,8 @@ _STRANGERS = (
     (0, b"caff", "CAF"),
     (0, b"riff", "Wave64"),
     (0, b"RIFX", "big-endian WAV"),
+    (0, b".snd", "AU"),
+    (0, b"#!AMR", "AMR"),
 )
 
 

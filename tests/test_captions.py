@@ -1013,3 +1013,22 @@ def test_any_paragraphs(
     said = "".join(delta.text for delta in deltas)
     assert squeezed("".join(found)) == squeezed(said)
     assert all(text == " ".join(text.split()) != "" for text in found)
+
+
+def test_words_of_two_connections() -> None:
+    """The service sends no blank between them; a caption is not one long word."""
+    first = attrs.evolve(spoken("An ill man."), request_id="a")
+    assert first.words
+    second = attrs.evolve(
+        spoken("He might even.", start=first.words[-1].end + 6.0), request_id="b"
+    )
+    captions = to_captions([first, second])
+    assert [caption.lines for caption in captions] == [
+        ("An ill man.",),
+        ("He might even.",),
+    ]
+    assert captions[1].start == pytest.approx(first.words[-1].end + 6.0, abs=0.1)
+    assert to_paragraphs([first, second]) == ("An ill man.", "He might even.")
+    # Within one connection a word may come in two deltas.
+    parts = [attrs.evolve(first, text=text, words=None) for text in ("Bro", "ken")]
+    assert to_paragraphs(parts) == ("Broken",)

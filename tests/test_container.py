@@ -18,6 +18,7 @@ MPEG = b"\xff\xfb\x90\x00" + bytes(413)
         (b"RIFF\x24\0\0\0WAVEfmt ", "WAV"),
         (b"RF64\xff\xff\xff\xffWAVEds64", "WAV"),
         (b"FORM\0\0\0\x2eAIFFCOMM", "AIFF"),
+        (b"RIFX\0\0\0\x2eWAVEfmt ", "big-endian WAV"),
         (b"OggS\0\2" + bytes(20), "Ogg"),
         (b"fLaC\0\0\0\x22", "FLAC"),
         (b"ID3\3\0\0\0\0\x1f\x76", "MP3"),

@@ -779,6 +779,14 @@ class TestLoss:
         assert rig.core.counters.replayed == 1.0
         assert rig.core.counters.request_id == "r-2"
 
+    def test_an_error_has_the_sessions_number(self) -> None:
+        """Whatever ended it: support asks for that."""
+        rig = Rig(reconnect=None)
+        rig.hear(final("one", request_id="r7"))
+        rig.core.lost(lost(), rig.now)
+        assert rig.core.error is not None
+        assert rig.core.error.request_id == "r7"
+
     def test_quiet(self) -> None:
         """Where nobody spoke there is nothing to hear again, unless there was text."""
         rig = Rig()

@@ -41,6 +41,31 @@ def opening(peer: Peer, **options: object) -> CartesiaSTTError:
     return caught.value
 
 
+@pytest.mark.parametrize("how", ["chunked", "closed", "held open"])
+def test_a_refusal_whose_length_is_not_told(how: str) -> None:
+    """As a gateway sends it: its reason is read all the same, and not waited for."""
+    body = b'{"title": "Too many", "message": "slow down", "error_code": "rate"}'
+
+    def refuse(peer: Connection) -> None:
+        peer.read_request()
+        head = b"HTTP/1.1 429 No\r\nRetry-After: 7\r\n"
+        if how == "chunked":
+            chunks = [body[:9], body[9:]]
+            data = b"".join(b"%x;q=1\r\n%s\r\n" % (len(one), one) for one in chunks)
+            peer.sock.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n" + data[:20])
+            peer.sock.sendall(data[20:] + b"0\r\n\r\n")
+        else:
+            peer.sock.sendall(head + b"\r\n" + body)
+        if how != "closed":
+            peer.until_gone()
+
+    with Peer(refuse) as peer:
+        error = opening(peer, open_timeout=LIMIT)
+    assert isinstance(error, RateLimitError)
+    assert (error.error_code, error.retry_after) == ("rate", 7.0)
+    assert "slow down" in str(error)
+
+
 def refusing(status: int, body: bytes, *headers: str) -> Handler:
     """Refuse the handshake."""
     return lambda peer: peer.refuse(status, body, *headers)

@@ -276,6 +276,26 @@ class TestReconnect:
         assert rig.t.stats.replayed_seconds == 1.0
 
 
+def test_events_drop_the_oldest_updates_first() -> None:
+    """The next one has all that they say; a turn's end has not."""
+    rig = rig_of()
+    slow = rig.t.events()
+    slow.limit = 3
+    rig.t.open()
+    events = [TurnEnd(transcript="one"), *map(said, ("t", "tw", "two"))]
+    rig.wire.push(*events, TurnEnd(transcript="two"))
+    answer_close(rig.wire)
+    rig.t.close()
+    texts = [getattr(event, "transcript", None) for event in slow]
+    assert texts == ["one", "two", "two"]
+    assert rig.t.stats.dropped_events == 2
+
+
+def said(text: str) -> TurnUpdate:
+    """A turn that has come so far."""
+    return TurnUpdate(transcript=text)
+
+
 class TestConfig:
     """Changes in mid-session."""
 
@@ -297,6 +317,25 @@ class TestConfig:
             "turn": {"end_threshold": 0.1, "end_timeout_ms": 2000},
             "keyterms": ["Cartesia"],
         }
+
+    def test_thresholds_that_stay(self) -> None:
+        """What changes must fit what the session has, and not the defaults."""
+        rig = rig_of(
+            turn_start_threshold=0.9,
+            turn_eager_end_threshold=0.6,
+            turn_end_threshold=0.3,
+        )
+        rig.t.open()
+        rig.t.config(turn_end_threshold=0.45)
+        with pytest.raises(ConfigError, match="each smaller"):
+            rig.t.config(turn_eager_end_threshold=0.4)
+        rig.t.config(turn_eager_end_threshold=0.5)
+        rig.until_idle()
+        assert [json.loads(text)["turn"] for text in rig.wire.commands] == [
+            {"end_threshold": 0.45},
+            {"eager_end_threshold": 0.5},
+        ]
+        rig.t.abort()
 
     def test_again_after_a_reconnect(self) -> None:
         """A new connection is told what all changes before came to, first of all."""

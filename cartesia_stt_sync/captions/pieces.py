@@ -9,6 +9,8 @@ English. Knows no times, no limits.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterator
+from itertools import pairwise
 
 import attrs
 
@@ -79,19 +81,32 @@ class Piece:
         self.size = len(self.glue) + len(self.text)
 
 
-def split(text: str) -> list[Piece]:
-    """Take a text apart; joined again it is the same, but for white space."""
+def split(text: str, seams: Collection[int] = ()) -> list[Piece]:
+    """Take a text apart; joined again it is the same, but for white space.
+
+    Args:
+        text: All of it.
+        seams: Where a word ends, though there may be no blank.
+    """
     found: list[Piece] = []
     end = 0
-    for match in _PIECE.finditer(text):
-        between = text[end : match.start()]
-        glue = " " if between and found else ""
-        piece = Piece(match.group(), match.start(), glue, "\n" in between)
+    for begin, stop in _places(text, seams):
+        between = text[end:begin]
+        glue = " " if found and (between or begin in seams) else ""
+        piece = Piece(text[begin:stop], begin, glue, "\n" in between)
         if found:
             piece.ease = _ease(found[-1], piece)
-        end = match.end()
+        end = stop
         found.append(piece)
     return found
+
+
+def _places(text: str, seams: Collection[int]) -> Iterator[tuple[int, int]]:
+    """Where pieces begin and end; none goes on over a seam."""
+    for match in _PIECE.finditer(text):
+        begin, end = match.span()
+        inside = [seam for seam in seams if begin < seam < end] if seams else []
+        yield from pairwise((begin, *inside, end))
 
 
 def _ease(last: Piece, piece: Piece) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from .._validate import finite
@@ -82,7 +82,8 @@ def timed(transcript: object) -> list[Piece]:
         ConfigError: What came is no transcript.
     """
     deltas = finals(transcript)
-    pieces = split("".join(joined(deltas)))
+    texts = tuple(joined(deltas))
+    pieces = split("".join(texts), _seams(deltas, texts))
     spans = _spans(deltas)
     at = 0
     for piece in pieces:
@@ -101,6 +102,18 @@ def timed(transcript: object) -> list[Piece]:
         _order(pieces)
         _fill(pieces)
     return pieces
+
+
+def _seams(deltas: Sequence[Transcript], texts: Sequence[str]) -> list[int]:
+    """Where another connection goes on: the service sends no blank between two."""
+    ends = accumulate(map(len, texts))
+    return [
+        end
+        for end, (last, delta) in zip(ends, pairwise(deltas), strict=False)
+        if delta.channel == last.channel
+        and delta.request_id
+        and last.request_id not in (None, delta.request_id)
+    ]
 
 
 def _name_channels(pieces: list[Piece], deltas: Sequence[Transcript]) -> None:

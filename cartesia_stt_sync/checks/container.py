@@ -24,8 +24,10 @@ def file_in_audio(kind: str) -> Finding:
         what = f"The audio is a file of the kind {kind}"
         advice = (
             "The realtime endpoints take raw samples: decode it first, say with ffmpeg "
-            "-i FILE -f s16le -ac 1 -ar 16000 -, or give the file to transcribe_file()."
+            "-i FILE -f s16le -ac 1 -ar 16000 -"
         )
+        taken = kind in ("MP3", "Ogg", "FLAC", "MP4", "WebM")
+        advice += ", or give the file to transcribe_file()." if taken else "."
     return Finding(
         "file-in-audio",
         f"{what}, and the service takes it for sound.",
@@ -62,7 +64,7 @@ _MAGIC = (
 )
 
 _BEGINNINGS = (
-    *(b"RIFF", b"RF64", b"FORM", b"\0\0", b"\xff"),
+    *(b"RIFF", b"RIFX", b"RF64", b"FORM", b"\0\0", b"\xff"),
     *(magic for magic, _ in _MAGIC),
 )
 """What all but text begins with, and few pieces of audio."""
@@ -80,12 +82,15 @@ def container_of(data: bytes) -> str | None:
 
     Returns:
         ``"WAV"``, ``"MP3"``, ``"Ogg"``, ``"FLAC"``, ``"MP4"``, ``"WebM"``, ``"AIFF"``,
-        ``"AU"``, ``"CAF"``, ``"AMR"``, ``"Wave64"``, ``"text"``, or ``None``.
+        ``"AU"``, ``"CAF"``, ``"AMR"``, ``"Wave64"``, ``"big-endian WAV"``, ``"text"``,
+        or ``None``.
     """
     if not data.startswith(_BEGINNINGS):
         return "text" if _is_text(data[:_TEXT_ENOUGH]) else None
     if data[:4] in (b"RIFF", b"RF64") and data[8:12] == b"WAVE":
         return "WAV"
+    if data[:4] == b"RIFX" and data[8:12] == b"WAVE":
+        return "big-endian WAV"
     if data[:4] == b"FORM" and data[8:12] in (b"AIFF", b"AIFC"):
         return "AIFF"
     if data[:2] == b"\0\0" and data[4:8] == b"ftyp":

@@ -66,7 +66,10 @@ def _total(shown: Shown) -> float | None:
 
 def _amount(shown: Shown, amount: float) -> str:
     """So many seconds of a recording, or bytes of a file."""
-    return f"{amount / 1e6:.1f} MB" if isinstance(shown, Upload) else clock(amount)
+    if not isinstance(shown, Upload):
+        return clock(amount)
+    small = shown.size < 1e6
+    return f"{amount / 1e3:.0f} kB" if small else f"{amount / 1e6:.1f} MB"
 
 
 def _every(shown: Shown) -> float:

@@ -254,7 +254,8 @@ def _add_output(command: argparse.ArgumentParser, model: str) -> None:
         "--output",
         metavar="OUT",
         help="write to this file, once all is there; if it is a folder, to a file in "
-        "it for each recording, once that is whole. OUT/ is made if it is not there. "
+        "it for each recording, once that is whole (what broke off is "
+        "NAME.partial.txt). OUT/ is made if it is not there. "
         "Where nothing comes of what is sent, an older file stays as it is",
     )
     command.add_argument(

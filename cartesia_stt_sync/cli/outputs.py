@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
@@ -164,6 +165,8 @@ class Folder:
         """
         if result.came:
             path = _path_in(self._place, result.name, self._form)
+            if result.error is not None:  # else it would be taken for all of it
+                path = path.with_name(f"{path.stem}.partial{path.suffix}")
             with open_draft(path) as draft:
                 output = Output(
                     draft.stream, form=self._form, live=False, name=str(path)
@@ -188,16 +191,18 @@ def check_output(path: str | None, names: Sequence[str], form: str) -> None:
     places = [] if path is None else [Path(path)]
     if path is not None and is_folder(path):
         places = [_path_in(path, name, form) for name in names]
-        for number, place in enumerate(places):
-            if place in places[:number]:
+        for place, count in Counter(places).items():
+            if count > 1:
                 raise ConfigError(f"--output: two files would both become {place}")
     elif form in CAPTIONS and len(names) > 1:
         raise ConfigError(
             f"--format: {form} holds one recording, got {len(names)}; "
             "-o DIR/, a folder, takes a file for each"
         )
+    # What is no file, such as /dev/null, is not replaced.
+    taken = {_identity(place) for place in places if place.is_file()}
     for name in names:
-        if name != STDIN and any(_same(name, place) for place in places):
+        if name != STDIN and os.path.exists(name) and _identity(name) in taken:
             raise ConfigError(f"--output: {name} would be overwritten")
 
 
@@ -206,9 +211,10 @@ def is_folder(path: str) -> bool:
     return os.path.isdir(path) or path.endswith(("/", os.sep))
 
 
-def _same(name: str, place: Path) -> bool:
-    # What is no file, such as /dev/null, is not replaced.
-    return place.is_file() and os.path.exists(name) and os.path.samefile(name, place)
+def _identity(path: str | Path) -> tuple[int, int]:
+    """What two names of one file have in common."""
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
 
 
 def _path_in(folder: str, name: str, form: str) -> Path:

@@ -132,41 +132,47 @@ class Recording:
         return self.format.frame_bytes * self.format.sample_rate
 
     def shown(self) -> Iterator[str]:
-        """The time line, a line of text each; audio in a row is one, and silence."""
-        row, filler = _Row(), False
+        """The time line, a line of text each; what is fed and sent in a row is one."""
+        rows: dict[str, _Row] = {}
+        filler = False
         for line in (*self.lines, {"event": "", "t": 0.0}):
-            if line.get("event") == "silence":
+            event = line["event"]
+            if event == "silence":
                 filler = True
                 continue
-            audio = line.get("event") == "sent" and "audio" in line
-            kind = ("silence" if filler else "audio") if audio else ""
-            if row.count and kind != row.kind:
-                yield f"{row.since:9.3f}  {row.shown(self.rate)}"
-                row = _Row()
-            if audio:
-                row.add(kind, float(line["t"]), int(line["audio"]))
-            elif line["event"]:
-                yield f"{float(line['t']):9.3f}  {_shown(line)}"
+            kind, seconds = "", 0.0
+            if event == "sent" and "audio" in line:
+                kind = "->  {} x silence" if filler else "->  {} x audio"
+                seconds = int(line["audio"]) / self.rate
+            elif event == "feed":
+                muted = ", muted" if line.get("muted") else ""
+                kind = "    {} x feed" + muted
+                seconds = float(line["seconds"])
             filler = False
+            # Live each chunk is fed and sent in turn; all else ends both rows.
+            ends = not kind or any(kind[:4] == k[:4] and kind != k for k in rows)
+            for name in [*rows] if ends else ():
+                yield rows.pop(name).shown(name)
+            if kind:
+                rows.setdefault(kind, _Row(float(line["t"]))).add(seconds)
+            elif event:
+                yield f"{float(line['t']):9.3f}  {_shown(line)}"
 
 
 @attrs.define
 class _Row:
-    """Messages of audio one after the other."""
+    """Pieces of audio one after the other."""
 
-    kind: str = ""
-    since: float = 0.0
+    since: float
     count: int = 0
-    size: int = 0
+    seconds: float = 0.0
 
-    def add(self, kind: str, at: float, size: int) -> None:
-        if not self.count:
-            self.kind, self.since = kind, at
+    def add(self, seconds: float) -> None:
         self.count += 1
-        self.size += size
+        self.seconds += seconds
 
-    def shown(self, rate: int) -> str:
-        return f"->  {self.count} x {self.kind}, {self.size / rate:.2f} s"
+    def shown(self, kind: str) -> str:
+        return f"{self.since:9.3f}  {kind.format(self.count)}, {self.seconds:.2f} s"
 
 
 @attrs.frozen

@@ -7,6 +7,7 @@ Decides how a recording is shown and sent. Never decides what is in one: that is
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -42,12 +43,18 @@ def run(options: argparse.Namespace) -> int:
     for line in recording.shown():
         _say(line)
     _say("")
-    _say(f"play it:  {recording.about.get('play')}")
-    _say(f"headless: {recording.about.get('play_raw')}")
+    for what, name in (("play it: ", "play"), ("headless:", "play_raw")):
+        _say(f"{what} {_in_place(recording, str(recording.about.get(name)))}")
     _say(f"text:     {recording.text()}")
     if not options.show:
         _say(f"now:      {_send(recording, options)}")
     return exits.OK
+
+
+def _in_place(recording: Recording, command: str) -> str:
+    """A command that names the WAV file as it is found from here."""
+    wav = recording.path.with_suffix(".wav")
+    return command.replace(wav.name, shlex.quote(str(wav)))
 
 
 def _send(recording: Recording, options: argparse.Namespace) -> str:

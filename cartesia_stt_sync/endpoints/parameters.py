@@ -124,16 +124,21 @@ def changes(
     *,
     keyterms: Sequence[str] | None,
     language_hints: Sequence[str] | None,
-    thresholds: TurnThresholds | None = None,
+    turn: Mapping[str, object] = {},  # never changed
 ) -> dict[str, object]:
     """What a ``config`` message changes, checked; ``None`` stays as it is.
+
+    Args:
+        keyterms: In place of those before.
+        language_hints: Likewise.
+        turn: Of `TurnThresholds`, those that change, checked already.
 
     Raises:
         ConfigError: A value breaks a rule, or there is nothing to change.
     """
     found: dict[str, object] = {}
-    if thresholds is not None and thresholds.given():
-        found["turn"] = thresholds.given()
+    if turn:
+        found["turn"] = dict(turn)
     if keyterms is not None:
         found["keyterms"] = check_keyterms(keyterms)
     if language_hints is not None:
@@ -186,6 +191,15 @@ class TurnThresholds(Value):
                 "each smaller than the one before it, got "
                 + ", ".join(f"{value:g}" for value in values)
             )
+
+    def changed(self, **given: object) -> TurnThresholds:
+        """What holds once those that are given, and not ``None``, have changed.
+
+        Raises:
+            ConfigError: They break a rule, or do not fit those that stay.
+        """
+        known = {name: value for name, value in given.items() if value is not None}
+        return attrs.evolve(self, **known)  # type: ignore[arg-type]  # checked there
 
     def given(self) -> dict[str, object]:
         """Those that are not left to the service."""

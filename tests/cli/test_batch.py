@@ -29,7 +29,7 @@ def test_a_file(record: Record, capsys: Read) -> None:
     path = str(record())
     assert main(["batch", path]) == 0
     out, err = capsys.readouterr()
-    assert (out, err) == ("Hello world.\n", f"{path}: 0.0 MB\n")
+    assert (out, err) == ("Hello world.\n", f"{path}: 13 kB\n")
 
 
 @pytest.mark.usefixtures("account")
@@ -162,7 +162,7 @@ def test_a_pipe(record: Record) -> None:
             check=False,
         )
     assert (done.returncode, done.stdout) == (0, b"Hello world.\n"), done.stderr
-    assert done.stderr == b"-: 0.0 MB\n"
+    assert done.stderr == b"-: 13 kB\n"
 
 
 @pytest.mark.usefixtures("account")
@@ -227,7 +227,7 @@ def test_on_a_terminal(record: Record, terminal: Terminal) -> None:
     with on(terminal):
         assert main(["batch", str(record())]) == 0
     shown = terminal.getvalue()
-    assert "0.0 MB / 0.0 MB" in shown
+    assert "13 kB / 13 kB" in shown
     assert "sent; waiting for the text" in shown
     assert shown.endswith("Hello world.\n")
 

@@ -160,7 +160,11 @@ def test_folder_keeps(record: Record, tmp_path: Path) -> None:
 
 
 def test_what_came_is_kept(tmp_path: Path) -> None:
-    """A recording that was cut short becomes captions as far as it came."""
+    """A recording that was cut short becomes captions as far as it came.
+
+    But under another name, or somebody would take them for all of it.
+    """
+    (tmp_path / "talk.srt").write_text("old, and whole")
     text = Transcript(text="Hello", is_final=True, words=(Word("Hello", 0.0, 0.5),))
     result = Result(
         name="a/talk.wav",
@@ -169,7 +173,8 @@ def test_what_came_is_kept(tmp_path: Path) -> None:
         error=ConnectionLost("gone"),
     )
     Folder(str(tmp_path), form="srt").end(result)
-    assert "Hello\n" in (tmp_path / "talk.srt").read_text()
+    assert "Hello\n" in (tmp_path / "talk.partial.srt").read_text()
+    assert (tmp_path / "talk.srt").read_text() == "old, and whole"
 
 
 @pytest.mark.usefixtures("account")

@@ -443,6 +443,18 @@ def test_shown_in_rows(tmp_path: Path) -> None:
     ]
 
 
+def test_shown_live(tmp_path: Path) -> None:
+    """What is fed and sent in turn, chunk by chunk, is two lines."""
+    feed = {"event": "feed", "seconds": 0.1, "muted": False}
+    lines = [one for n in range(3) for one in (feed, sent(b"a" * 200, 200 * n))]
+    path = written(tmp_path, [*lines, feed | {"muted": True}], b"a" * 600)
+    assert [line[11:] for line in load(path).shown()][1:] == [
+        "    3 x feed, 0.30 s",
+        "->  3 x audio, 0.30 s",
+        "    1 x feed, muted, 0.10 s",
+    ]
+
+
 class TestFiles:
     """Folders and files that are none, or not whole."""
 
