@@ -43,6 +43,7 @@ from .events import (
     Transcript,
     TurnEnd,
     TurnEvent,
+    TurnStart,
 )
 
 __all__ = ["Core"]
@@ -357,9 +358,13 @@ class Core:
         is_delta = isinstance(event, Transcript) and event.is_final
         if is_delta or isinstance(event, TurnEnd):
             self._watch.answered()
-            if self.speech.limit.add(size) and (problem := self.speech.too_much()):
-                self.fail(ProtocolError(problem))
-                return []
+        elif isinstance(event, TurnStart):  # which lets the turn before it stand
+            size = len(self.speech.turns.partial)
+        else:
+            size = 0
+        if size and self.speech.limit.add(size) and (problem := self.speech.too_much()):
+            self.fail(ProtocolError(problem))
+            return []
         calls: list[Call] = []
         if isinstance(event, Transcript):
             event = self.speech.transcript(event, message)

@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from traceback import clear_frames
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
@@ -68,6 +69,9 @@ class _Redact(logging.Filter):
 logging.getLogger("websocket").addFilter(_Redact())
 
 
+_EXPIRED, _OTHER_NAME = 10, 62
+"""OpenSSL's numbers for what no authority of one's own would mend."""
+
 _MOST_ANSWER = 1 << 18
 """Bytes that a server may answer the handshake with, headers and body."""
 
@@ -81,11 +85,17 @@ _BODY = 1.0
 """Seconds to wait for a refusal's body whose length is not told."""
 
 
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_COOKIES = re.compile(rb"(?im)^set-cookie2?[ \t]*:.*\n(?:[ \t].*\n)*")
+
+
 class _Guarded:
     """As much of a socket as a handshake needs, with limits to the server's answer.
 
     All its waits share one deadline, and no header makes it take memory: a length
-    that the server claims is only believed as far as `_MOST_ANSWER`.
+    that the server claims is only believed as far as `_MOST_ANSWER`. Cookies are left
+    out: websocket-client keeps them for the process, and would send those of one
+    account for another.
     """
 
     def __init__(self, sock: socket.socket, left: Callable[[], float | None]) -> None:
@@ -93,6 +103,7 @@ class _Guarded:
         self._left = left
         self._room = _MOST_ANSWER
         self._ahead = io.BytesIO()  # read, and perhaps not asked for yet
+        self._headed = False  # whether the headers have all come
 
     def gettimeout(self) -> float | None:
         return self._sock.gettimeout()
@@ -100,12 +111,26 @@ class _Guarded:
     def recv(self, size: int) -> bytes:
         if data := self._ahead.read(size):
             return data
+        data = self._more()
+        while not self._headed and data:
+            end = _HEAD_END.search(data)
+            if end is None:
+                more = self._more()
+                data += more
+                self._headed = not more
+            else:
+                head = _COOKIES.sub(b"", data[: end.end()])
+                data, self._headed = head + data[end.end() :], True
+        self._ahead = io.BytesIO(data)
+        return self._ahead.read(size)
+
+    def _more(self) -> bytes:
         self._sock.settimeout(self._left())
-        self._ahead = io.BytesIO(self._sock.recv(min(_READ, self._room)))
-        self._room -= len(self._ahead.getbuffer())
+        data = self._sock.recv(min(_READ, self._room))
+        self._room -= len(data)
         if not self._room:
             raise OSError("the server's answer to the handshake has no end")
-        return self._ahead.read(size)
+        return data
 
     def rest(self) -> bytes:
         """Take what has been read beyond what was asked for."""
@@ -131,7 +156,7 @@ class _Guarded:
         return self._sock.send(data)
 
     def close(self) -> None:
-        self._sock.close()
+        """Leave it open: there may be a reason to read. `Dialer` closes it."""
 
 
 def _joined(chunks: bytes) -> bytes:
@@ -217,7 +242,7 @@ class Dialer:
         sock = self._make(ws)
         request_id = (ws.getheaders() or {}).get("x-request-id")
         first, self._first = self._first, b""
-        return Dialled(sock, request_id, first)
+        return Dialled(sock, request_id and self._clean(request_id), first)
 
     def reach(self) -> socket.socket:
         """Connect only, by proxy and TLS, for who speaks HTTP and no websocket.
@@ -240,8 +265,9 @@ class Dialer:
             # Raised below, outside this block: an error with a context would
             # carry the frames of the handshake, and those hold the key.
             error = self._explain(exc, ws)
-        except BaseException:
+        except BaseException as exc:
             self._let_go()
+            clear_frames(exc.__traceback__)  # those that are done, and hold the key
             raise
         secured, self._secured = self._secured, None
         if secured is not None and error is not None:
@@ -371,7 +397,8 @@ class Dialer:
             return ConnectError("aborted while connecting")
         if isinstance(exc, websocket.WebSocketBadStatusException):
             body = (exc.resp_body or b"").decode("utf-8", "replace")
-            return refusal(exc.status_code, exc.resp_headers or {}, self._clean(body))
+            headers = exc.resp_headers or {}
+            return refusal(exc.status_code, headers, body, self._clean)
         answer = None if ws is None else ws.handshake_response
         if answer is not None and 300 <= answer.status < 400:
             return ConnectError(
@@ -386,7 +413,10 @@ class Dialer:
             )
         text = self._clean(str(exc)) or type(exc).__name__
         if isinstance(exc, ssl.SSLCertVerificationError):
-            text += "; for a private authority pass ssl_context="
+            known = exc.verify_code in (_EXPIRED, _OTHER_NAME)
+            text += "" if known else "; for a private authority pass ssl_context="
+        elif isinstance(exc, websocket.WebSocketException):
+            text += "; what answers is no websocket server: check base_url and proxies"
         return ConnectError(f"cannot connect to {where}: {text}")
 
     def _clean(self, text: str) -> str:

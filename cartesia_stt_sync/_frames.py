@@ -95,6 +95,10 @@ def read_close(payload: bytes) -> tuple[int, str]:
     return code, payload[2:].decode("utf-8", "replace")
 
 
+_MOST_PARTS = 1 << 16
+"""Fragments of a message; its bytes are limited by ``max_message``."""
+
+
 class FrameReader:
     """Turn what comes from the socket into messages, however it was cut.
 
@@ -109,6 +113,7 @@ class FrameReader:
         self._buffer: bytes | bytearray = b""
         self._opcode: int | None = None  # of the fragmented message under way
         self._message = bytearray()
+        self._parts = 0  # fragments of it
 
     def whole(self, data: bytes) -> bytes | None:
         """Take in what was read; return it where it is one text message and no more.
@@ -171,9 +176,14 @@ class FrameReader:
                 return Frame(opcode, payload)
             self._message += payload
             self._opcode = self._opcode or opcode
+            self._parts += 1
+            if self._parts > _MOST_PARTS:  # perhaps of nothing each
+                raise ProtocolError(
+                    f"the server sent a message in more than {_MOST_PARTS:,} fragments"
+                )
             if fin:
                 whole = Frame(self._opcode, bytes(self._message))
-                self._opcode, self._message = None, bytearray()
+                self._opcode, self._message, self._parts = None, bytearray(), 0
                 return whole
 
     def _next_frame(self) -> tuple[bool, int, bytes] | None:

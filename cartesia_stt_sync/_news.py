@@ -66,11 +66,23 @@ def cleaned(event: Event, clean: Callable[[str], str]) -> Event:
         if isinstance(value, str):
             changed[field.name] = clean(value)
         elif isinstance(value, Mapping):
-            changed[field.name] = {
-                name: clean(each) if isinstance(each, str) else each
-                for name, each in value.items()
-            }
+            changed[field.name] = _cleaned(value, clean)
     return attrs.evolve(event, **changed)
+
+
+def _cleaned(value: Any, clean: Callable[[str], str]) -> Any:
+    """What JSON may hold, with all its texts passed through something."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, Mapping):
+        return {clean(name): _cleaned(each, clean) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_cleaned(each, clean) for each in value]
+    return value
+
+
+_EXCERPT = 1000
+"""How much of an error is quoted, in characters; the event has all of it."""
 
 
 def server_error(event: ErrorEvent) -> ServerError:
@@ -79,7 +91,7 @@ def server_error(event: ErrorEvent) -> ServerError:
     title = event.title
     shown = f"{title}: {event.message}" if title and title != event.message else None
     return ServerError(
-        f"the service reported an error{status}: {shown or event.message}",
+        f"the service reported an error{status}: {(shown or event.message)[:_EXCERPT]}",
         status_code=event.status_code,
         title=title,
         error_code=event.error_code,

@@ -28,8 +28,13 @@ def check_proxy(proxy: object) -> str | None:
     """
     if proxy is None or proxy == "env":
         return proxy
-    parts = urlsplit(proxy) if isinstance(proxy, str) else None
-    if parts is None or parts.scheme != "http" or not parts.hostname:
+    try:
+        parts = urlsplit(proxy) if isinstance(proxy, str) else None
+        whole = parts is not None and parts.hostname and parts.port != 0
+    except ValueError:  # an address or a port that is none
+        parts, whole = None, False
+        proxy = "one that is no URL"
+    if parts is None or parts.scheme != "http" or not whole:
         raise ConfigError(
             "proxy: 'env', None or a URL like 'http://user:password@host:3128', "
             f"got {_kind_of(parts.scheme) if parts else repr(proxy)}"

@@ -1,15 +1,17 @@
 """What a refused handshake is called, and a refused request.
 
-Decides which error a status and a body become. Whoever calls has taken the
-credential out of the body.
+Decides which error a status and a body become. No text that came gets into one before
+the caller's ``clean`` has taken the credential out of it.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+import attrs
 
 from .endpoints import BATCH
 from .errors import (
@@ -60,54 +62,68 @@ _EXCERPT = 500
 """How much of a refusal's body is quoted, in characters."""
 
 
-def refusal(status: int, headers: Mapping[str, str], body: str) -> ConnectError:
+def refusal(
+    status: int,
+    headers: Mapping[str, str],
+    body: str,
+    clean: Callable[[str], str] = str,
+) -> ConnectError:
     """Make the error of a refused handshake.
 
     Args:
         status: The HTTP status.
         headers: Those of the answer, names in lower case.
         body: JSON like an error event, or plain text.
+        clean: Takes the credential out of a text: once it has been read, for JSON
+            can spell it in many ways.
     """
     kind = _BY_STATUS.get(status, ConnectError)
-    event = _read(body)
+    event = _read(body, clean)
     text = _text("refused the connection", status, event, _HINTS)
-    error = kind(text, **_facts(status, headers, event))
+    error = kind(text, **_facts(status, headers, event, clean))
     error.retry_after = _retry_after(headers)
     return error
 
 
 def refused_request(
-    status: int, headers: Mapping[str, str], body: str
+    status: int,
+    headers: Mapping[str, str],
+    body: str,
+    clean: Callable[[str], str] = str,
 ) -> ConnectError | ServerError:
     """Make the error of a request that was heard and not granted; see `refusal`.
 
     Whom the service knows and what he may do are the errors that they are in a
     handshake; all else is a `ServerError`, since the connection was there.
     """
-    event = _read(body)
+    event = _read(body, clean)
     verb = "failed at the request" if status >= 500 else "refused the request"
     text = _text(verb, status, event, _REQUEST_HINTS)
-    error: ConnectError | ServerError
-    error = _BY_STATUS.get(status, ServerError)(text, **_facts(status, headers, event))
+    kind = _BY_STATUS.get(status, ServerError)
+    error = kind(text, **_facts(status, headers, event, clean))
     error.retry_after = _retry_after(headers)
     return error
 
 
 def _text(verb: str, status: int, event: ErrorEvent, hints: Mapping[int, str]) -> str:
     hint = f"; {hints[status]}" if status in hints else ""
-    return f"the service {verb} ({status}): {event.message[:_EXCERPT]}{hint}"
+    return f"the service {verb} ({status}): {event.message}{hint}"
 
 
 def _facts(
-    status: int, headers: Mapping[str, str], event: ErrorEvent
+    status: int,
+    headers: Mapping[str, str],
+    event: ErrorEvent,
+    clean: Callable[[str], str],
 ) -> dict[str, Any]:
-    return {
-        "status_code": status,
+    texts = {
         "title": event.title,
         "error_code": event.error_code,
         "request_id": event.request_id or headers.get("x-request-id"),
         "doc_url": event.doc_url,
     }
+    found = {name: text and clean(text) for name, text in texts.items()}
+    return {"status_code": status, **found}
 
 
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
@@ -133,7 +149,12 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     return max(0.0, seconds)
 
 
-def _read(body: str) -> ErrorEvent:
+def _read(body: str, clean: Callable[[str], str]) -> ErrorEvent:
+    event = _parsed(clean(body))
+    return attrs.evolve(event, message=clean(event.message)[:_EXCERPT])
+
+
+def _parsed(body: str) -> ErrorEvent:
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError):

@@ -135,7 +135,9 @@ def _overlap(again: list[str], text: str) -> _Overlap:
     from difflib import SequenceMatcher
 
     common = min(len(heard), len(again))
-    blocks = SequenceMatcher(None, again, heard, autojunk=False).get_matching_blocks()
+    # What repeats stands in front, and a server may send as much as it likes behind.
+    front = heard[: 2 * len(again)]
+    blocks = SequenceMatcher(None, again, front, autojunk=False).get_matching_blocks()
     blocks = [block for block in blocks if block.size]
     if sum(block.size for block in blocks) < _ALIKE * common:
         return _Overlap(0, 0, differs=True)

@@ -41,7 +41,7 @@ from ._waiting import (
 )
 from .audio import Converter
 from .errors import BufferFull, CartesiaSTTError, ClosedError, DrainTimeout
-from .events import ErrorEvent, Malformed
+from .events import ErrorEvent, Malformed, Unknown
 from .wire import parse
 
 __all__ = ["Stream"]
@@ -503,7 +503,7 @@ class Stream:
             return calls
         # Parsed before the lock is taken: nobody shall wait for that.
         event, size, filler = parse(message), len(message), core.outbox.filler
-        if isinstance(event, (ErrorEvent, Malformed)):
+        if isinstance(event, (ErrorEvent, Malformed, Unknown)):
             event = cleaned(event, self._clean)
         with self.lock:
             owed = filler.unanswered

@@ -266,7 +266,7 @@ class _Request:
                 status_code=answer.status,
             )
         body = answer.body[:_MOST_REASON].decode("utf-8", "replace")
-        return refused_request(answer.status, answer.headers, self._clean(body))
+        return refused_request(answer.status, answer.headers, body, self._clean)
 
     def _read(self, answer: Answer) -> Transcript | CartesiaSTTError:
         event = parse(answer.body, is_final=True)

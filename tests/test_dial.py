@@ -66,6 +66,39 @@ def test_a_refusal_whose_length_is_not_told(how: str) -> None:
     assert "slow down" in str(error)
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_cookies_are_not_kept(whole: bool) -> None:
+    """What one server asks to keep for one account is sent to no other."""
+    asked: list[str | None] = []
+    cookie = "Set-Cookie: sid=first; Domain=127.0.0.1\r\n folded=1"
+
+    def answer(peer: Connection) -> None:
+        if whole:
+            peer.accept(cookie)
+        else:
+            peer.accept("X-Request-Id: r1", cookie, "X-Other: 2")
+        asked.append(peer.header("Cookie"))
+        peer.until_gone()
+
+    with Peer(answer, answer) as peer:
+        for _ in range(2):
+            t = Transcriber(api_key=KEY, base_url=peer.url)
+            t.open()
+            assert t.stats.request_id == (None if whole else "r1")
+            t.abort()
+    assert asked == [None, None]
+
+
+def test_a_key_in_another_spelling() -> None:
+    """JSON has many; and a header may have it, too."""
+    plain = json.dumps({"message": f"bad {KEY}", "title": KEY})
+    body = plain.replace("sk_", r"\u0073k_")
+    with Peer(refusing(401, body.encode(), f"X-Request-Id: {KEY}")) as peer:
+        error = opening(peer)
+    assert KEY not in repr([str(error), vars(error)])
+    assert "bad ***" in str(error)
+
+
 def refusing(status: int, body: bytes, *headers: str) -> Handler:
     """Refuse the handshake."""
     return lambda peer: peer.refuse(status, body, *headers)

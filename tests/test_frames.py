@@ -304,3 +304,13 @@ def test_a_fragment_too_many_is_refused_by_its_header() -> None:
     reader.feed(b"\x00\x7e\x03\xe8")
     with pytest.raises(ProtocolError, match="2,000 bytes or more"):
         reader.next()
+
+
+def test_fragments_without_end() -> None:
+    """Empty ones add nothing to a message's size, and are counted all the same."""
+    reader = FrameReader(1000)
+    reader.feed(b"\x01\x00")
+    with pytest.raises(ProtocolError, match="more than 65,536 fragments"):
+        for _ in range(70):
+            reader.feed(b"\x00\x00" * 1000)
+            assert reader.next() is None

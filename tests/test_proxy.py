@@ -13,8 +13,8 @@ import attrs
 import pytest
 import trustme
 
-from cartesia_stt_sync import ConnectError, Reconnect, Transcriber
-from cartesia_stt_sync._proxy import find_proxy
+from cartesia_stt_sync import ConfigError, ConnectError, Reconnect, Transcriber
+from cartesia_stt_sync._proxy import check_proxy, find_proxy
 from cartesia_stt_sync.server import LocalServer
 
 from .peer import LIMIT, Connection, Peer
@@ -180,6 +180,13 @@ class TestThrough:
             assert t.stats.sessions == 2
         assert len(proxy.asked) == len(proxy.up) == 2
         assert proxy.asked[0] == proxy.asked[1]
+
+
+@pytest.mark.parametrize("proxy", ["http://[::1", "http://h:99999", "http://h:x"])
+def test_what_is_no_url(proxy: str) -> None:
+    """The constructor says so, and not the first connection."""
+    with pytest.raises(ConfigError, match="^proxy: "):
+        check_proxy(proxy)
 
 
 class TestRefused:

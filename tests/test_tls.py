@@ -265,7 +265,9 @@ def test_the_wrong_server_is_refused(
         t = Transcriber(api_key=KEY, base_url=p.url, ssl_context=authority.client())
         with pytest.raises(ConnectError, match=reason) as caught:
             t.open()
-    assert "pass ssl_context=" in str(caught.value)
+    # Which does not help where the date or the name is wrong.
+    other_authority = make not in (expired, named_otherwise)
+    assert ("pass ssl_context=" in str(caught.value)) is other_authority
     assert KEY not in str(caught.value)
     assert seen == []
     assert p.requests == []

@@ -22,6 +22,7 @@ from cartesia_stt_sync import (
 )
 from cartesia_stt_sync._transport import ServerClosed
 from cartesia_stt_sync.endpoints import TURNS
+from cartesia_stt_sync.errors import ProtocolError
 from cartesia_stt_sync.events import (
     Connected,
     Event,
@@ -274,6 +275,16 @@ class TestReconnect:
         rig.t.close()
         assert len(second.audio) == 32000
         assert rig.t.stats.replayed_seconds == 1.0
+
+
+def test_turns_without_end() -> None:
+    """What a new turn lets stand is text that is kept, and counts as that."""
+    rig = rig_of()
+    rig.t.open()
+    for _ in range(10):
+        rig.wire.push(TurnUpdate(transcript="x" * 1_000_000), TurnStart())
+    with pytest.raises(ProtocolError, match="bytes of final transcripts"):
+        list(rig.t.turns())
 
 
 def test_events_drop_the_oldest_updates_first() -> None:
