@@ -44,8 +44,9 @@ def check_proxy(proxy: object) -> str | None:
 
 def _kind_of(scheme: str) -> str:
     """What a URL is that is none of ours, without what may be secret in it."""
-    known = scheme in ("https", "socks", "socks4", "socks4a", "socks5", "socks5h")
-    return f"one of {scheme}://, which is not supported" if known else "another kind"
+    if scheme in ("https", "socks", "socks4", "socks4a", "socks5", "socks5h"):
+        return f"one of {scheme}://, which is not supported"
+    return "a URL of another kind"
 
 
 def find_proxy(proxy: str | None, host: str, secure: bool) -> str | None:

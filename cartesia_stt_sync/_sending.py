@@ -50,16 +50,8 @@ class Sending(Line):
 
     __slots__ = (
         *("_by", "_context", "_engine", "_entered", "_flushed", "_inside"),
-        *(
-            "_io_timeout",
-            "_lingers",
-            "_logging",
-            "_loss",
-            "_reporting",
-            "_stage",
-            "due",
-            "queued",
-        ),
+        *("_io_timeout", "_lingers", "_logging", "_loss", "_reporting", "_stage"),
+        *("due", "queued"),
     )
 
     def __init__(
