@@ -9,10 +9,13 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from traceback import format_exc
+from types import FrameType
 
 from cartesia_stt_sync import CartesiaSTTError, ConfigError
 
@@ -39,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     with _streams() as has_output:
         options = make_parser().parse_args(arguments)
-        with logging_to_stderr(options.debug):
+        with logging_to_stderr(options.debug), _terminable():
             try:
                 if not (has_output or _needs_no_output(options)):
                     raise ConfigError(
@@ -53,6 +56,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 if options.debug and isinstance(exc, Exception):
                     print(printable(format_exc()), end="", file=sys.stderr)
                 return _explain(exc)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Have SIGTERM, as of a container that stops, keep what Ctrl-C keeps."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield  # whoever runs this has an own mind about it
+        return
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager

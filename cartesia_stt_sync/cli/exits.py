@@ -43,7 +43,7 @@ exit status:
   3    no connection: network, key, credits, or too many streams
   4    the session ended with an error; the text up to it is kept
   5    a file cannot be read or written, or there is no microphone, or it is busy
-  130  Ctrl-C; the text up to it is kept
+  130  Ctrl-C, or SIGTERM; the text up to it is kept
   141  whoever read the standard output has gone
 Of several files the highest counts."""
 

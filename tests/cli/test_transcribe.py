@@ -617,7 +617,8 @@ def run(
     return subprocess.Popen([*COMMAND, *arguments], env=environment, **options)  # type: ignore[call-overload,no-any-return]  # its own options
 
 
-def test_ctrl_c(server: LocalServer, record: Record) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c(server: LocalServer, record: Record, number: signal.Signals) -> None:
     """A live pipe: text comes while audio does, and a Ctrl-C keeps what was said."""
     pipe = subprocess.PIPE
     with run(server, "-", stdin=pipe, stdout=pipe, stderr=pipe) as process:
@@ -629,7 +630,7 @@ def test_ctrl_c(server: LocalServer, record: Record) -> None:
         process.stdin.write(wav)
         process.stdin.flush()  # and no end: somebody is still speaking
         assert process.stdout.read(12) == b"Hello world."
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         assert process.stdout.read() == b"\n"
         assert b"cartesia-stt: -: interrupted\n" in process.stderr.read()
     assert process.returncode == 130
