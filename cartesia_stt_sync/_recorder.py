@@ -18,7 +18,7 @@ import os
 import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
 from attrs import asdict
@@ -221,6 +221,15 @@ class Recorder:
         assert self._lines is not None
         self._lines.write(line.encode() + b"\n")
 
+    def received(self, text: str) -> None:
+        """Write down a message, as it came but for the key, however that is spelt."""
+        if "\\" in text:
+            with suppress(ValueError, RecursionError):  # else it is no JSON
+                plain = json.dumps(json.loads(text), ensure_ascii=False)
+                if self._without_key(plain) != plain:
+                    text = plain
+        self.note("received", text=text)
+
     def _without_key(self, value: object) -> object:
         """What JSON takes of a value, with the credential taken out of its texts."""
         if value is None or isinstance(value, (int, float)):
@@ -325,8 +334,7 @@ class RecordingTransport:
         elif isinstance(one, ServerClosed):
             self._recorder.note("server closed", code=one.code, reason=one.reason)
         else:
-            text = one.decode("utf-8", "backslashreplace")
-            self._recorder.note("received", text=text)
+            self._recorder.received(one.decode("utf-8", "backslashreplace"))
 
     def abort(self) -> None:
         """Wake whoever is blocked."""

@@ -20,6 +20,8 @@ from concurrent.futures import InvalidStateError
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from weakref import WeakSet
 
+import attrs
+
 from ._clock import Clock
 from ._core import Core
 from ._ears import Ears, Heard
@@ -42,7 +44,7 @@ from ._waiting import (
 from .audio import Converter
 from .errors import BufferFull, CartesiaSTTError, ClosedError, DrainTimeout
 from .events import ErrorEvent, Malformed, Unknown
-from .wire import parse
+from .wire import EXCERPT, parse
 
 __all__ = ["Stream"]
 
@@ -505,6 +507,9 @@ class Stream:
         event, size, filler = parse(message), len(message), core.outbox.filler
         if isinstance(event, (ErrorEvent, Malformed, Unknown)):
             event = cleaned(event, self._clean)
+        if isinstance(event, Malformed):  # not a key of which the end is cut off
+            whole = self._clean(message.decode("utf-8", "backslashreplace"))
+            event = attrs.evolve(event, data=whole[:EXCERPT])
         with self.lock:
             owed = filler.unanswered
             calls = core.take_in(event, self.now(), size, message)

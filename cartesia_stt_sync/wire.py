@@ -39,9 +39,9 @@ from .events import (
     Unknown,
 )
 
-__all__ = ["dump", "parse"]
+__all__ = ["EXCERPT", "dump", "parse"]
 
-_EXCERPT = 200
+EXCERPT = 200
 """How much of a broken message is quoted, in characters."""
 
 
@@ -121,9 +121,9 @@ class _Missing(Exception):
 
 
 def _malformed(reason: str, data: bytes | str) -> Malformed:
-    head = data[: _EXCERPT * 4]  # a character has at most four bytes
+    head = data[: EXCERPT * 4]  # a character has at most four bytes
     text = head.decode("utf-8", "backslashreplace") if isinstance(head, bytes) else head
-    return Malformed(reason=reason, data=text[:_EXCERPT])
+    return Malformed(reason=reason, data=text[:EXCERPT])
 
 
 def _take(fields: dict[str, Any], name: str, kind: type) -> Any:

@@ -207,6 +207,18 @@ class TestKey:
         assert text.count("***") >= 3
         assert KEY not in text
 
+    def test_spelt_otherwise(self, tmp_path: Path) -> None:
+        """JSON has many ways to; what has none of it stays as it came."""
+        made = recorder(tmp_path)
+        made.begin()
+        other = KEY.replace(KEY[0], f"\\u{ord(KEY[0]):04x}")
+        said = [f'{{"a": ["{other}"]}}', '{"a": "\\u0041"}', "\\ no JSON"]
+        for text in said:
+            made.received(text)
+        made.end()
+        texts = [line["text"] for line in lines(tmp_path) if "text" in line]
+        assert texts == ['{"a": ["***"]}', *said[1:]]
+
     def test_texts_of_all_kinds(self, tmp_path: Path) -> None:
         """It is taken out of names, too; and a text of another type stays one."""
 

@@ -721,6 +721,18 @@ class TestCallbacks:
         assert (record.levelname, vars(record)["request_id"]) == (level, "r7")
         assert "no credits" in record.message
 
+    def test_a_key_whose_end_would_be_cut_off(self) -> None:
+        """A broken message is quoted, and most of a key is as good as all of it."""
+        key = "sk_car_0123456789abcdef"
+        rig, seen = Rig(api_key=key), list[Malformed]()
+        rig.t.on("malformed", seen.append)
+        rig.wire.push(("x" * 190 + key).encode())
+        rig.wire.answer_close()
+        with rig.t:
+            pass
+        [event] = seen
+        assert event.data == "x" * 190 + "***"
+
     def test_who_writes_the_log(self, caplog: pytest.LogCaptureFixture) -> None:
         """It is written where the context of whoever opened the session is known."""
         call: ContextVar[str] = ContextVar("call", default="")
