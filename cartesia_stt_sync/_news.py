@@ -88,10 +88,11 @@ _EXCERPT = 1000
 def server_error(event: ErrorEvent) -> ServerError:
     """The exception that an error event becomes."""
     status = f" ({event.status_code})" if event.status_code is not None else ""
-    title = event.title
-    shown = f"{title}: {event.message}" if title and title != event.message else None
+    title, message = event.title, event.message[:_EXCERPT]
+    if title and title != event.message:
+        message = f"{title[:_EXCERPT]}: {message}"
     return ServerError(
-        f"the service reported an error{status}: {(shown or event.message)[:_EXCERPT]}",
+        f"the service reported an error{status}: {message}",
         status_code=event.status_code,
         title=title,
         error_code=event.error_code,

@@ -56,6 +56,9 @@ _ENCODINGS = {
 }
 _TAGS = {1: "PCM", 2: "ADPCM", 3: "float", 6: "A-law", 7: "mu-law", 17: "IMA ADPCM"}
 
+_STALE = 32000
+"""Bytes behind a file's declared end that are more than somebody's remarks."""
+
 _CONVERT = "convert it with: ffmpeg -i INPUT -ac 1 -ar 16000 -c:a pcm_s16le OUTPUT.wav"
 
 _STRANGERS = (
@@ -86,8 +89,9 @@ class WavReader:
 
     Takes integers of 8 to 32 bits, floats of 16 to 64, mu-law and A-law, with any
     number of channels up to 64, plain or ``WAVE_FORMAT_EXTENSIBLE``, and RF64. A
-    file that was cut off gives what is there, and says what is `missing`. The header
-    is read by the constructor.
+    file that was cut off gives what is there, and says what is `missing`; one of which
+    the header knows the beginning only, as of a recorder that was killed, is read to
+    its end. The header is read by the constructor.
 
     Args:
         file: A path, or a binary file open for reading. It need not be seekable:
@@ -302,7 +306,24 @@ class WavReader:
         # nothing; in the second case the file's size as a whole is right.
         if size == 0 and not self._position < riff_end < _STREAMED:
             return None
-        return size
+        return None if self._goes_on(size, riff_end) else size
+
+    def _goes_on(self, size: int, riff_end: int) -> bool:
+        """Whether the header is that of a recording's first moment.
+
+        A recorder that was killed leaves it so: it knows of less than follows behind
+        all that it knows of, and what follows is no chunk and no other file.
+        """
+        if not self._seekable or riff_end > self._position + size + 1:
+            return False
+        here = self._file.tell()
+        goes_on = self._file.seek(0, os.SEEK_END) - here - size > max(size, _STALE)
+        name = b""
+        if goes_on:
+            self._file.seek(here + size)
+            name = self._file.read(4)
+        self._file.seek(here)
+        return goes_on and not (name.isascii() and name.isalnum())
 
     def _promised(self, size: int | None) -> int:
         """How many bytes somebody meant there to be; 0: nobody did."""

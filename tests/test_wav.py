@@ -192,6 +192,22 @@ ENDLESS = (
 """What a recorder that writes into a pipe puts in place of the size."""
 
 
+@pytest.mark.parametrize("declared", [0, 3200])
+def test_a_header_of_the_first_moment(declared: int) -> None:
+    """A recorder that was killed has not said how much there is: all is read."""
+    samples = b"\x10\xf0" * 40_000
+    head = riff(
+        chunk(b"fmt ", fmt()), chunk(b"data", b"", declared), size=36 + declared
+    )
+    with WavReader(io.BytesIO(head + samples)) as reader:
+        assert reader.frames == 40_000
+        assert b"".join(reader) == samples
+    # What follows as a chunk, as another file or as remarks is no sound.
+    whole = riff(chunk(b"fmt ", fmt()), chunk(b"data", samples[:3200]))
+    for behind in (b"LIST" + samples, b"RIFF" + samples, samples[:3000]):
+        assert WavReader(io.BytesIO(whole + behind)).frames == 1600
+
+
 def test_cut_off() -> None:
     """A file that ends early gives the whole frames that are there."""
     assert read(plain()[:-3])[1:] == (30, SAMPLES[:60])
