@@ -90,6 +90,7 @@ class Pool:
         self._pid = os.getpid()
         self._clock = Clock()  # tests put one of their own in its place
         self._lock = threading.Lock()
+        self._locks: dict[int, threading.Lock] = {}  # of forked children
         self._engine: Engine | None = None  # guarded by the lock
 
     def __repr__(self) -> str:
@@ -98,15 +99,18 @@ class Pool:
 
     def _refuse_fork(self) -> None:
         """Raise `ClosedError` in a forked child: the threads stayed in its parent."""
-        if self._pid == os.getpid():
+        pid = os.getpid()
+        if self._pid == pid:
             return
-        if self._engine is None:  # so there were none, and it is as good as new
-            self._pid, self._lock = os.getpid(), threading.Lock()
-        else:
+        # In this order: another thread of the child may just have begun to use it.
+        if self._engine is not None and self._pid != pid:
             raise ClosedError(
                 "this pool was inherited over a fork, and its threads were not; make "
                 "a new one in the child process"
             )
+        # There were none, so it is as good as new, but for a lock that may be held.
+        self._lock = self._locks.setdefault(pid, threading.Lock())
+        self._pid = pid
 
     def _join(self, member: Asked) -> Engine:
         """Take a member, for which threads run from here on.

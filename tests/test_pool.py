@@ -937,7 +937,7 @@ class TestOptions:
         with LocalServer(script=SCRIPT) as server:
             code, out, err = python(
                 """
-                import os
+                import os, threading
                 from cartesia_stt_sync import Pool, Transcriber
                 pool = Pool()
                 with Transcriber(pool=pool) as t:
@@ -945,9 +945,18 @@ class TestOptions:
                 pool._lock.acquire()  # as if another thread were at it
                 pid = os.fork()
                 pool._lock.release()
-                with Transcriber(pool=pool) as t:
-                    t.feed(bytes(6400))
-                assert t.text == "Hello world"
+                texts = []
+                def call():
+                    with Transcriber(pool=pool) as t:
+                        t.feed(bytes(6400))
+                    texts.append(t.text)
+                threads = [threading.Thread(target=call) for _ in range(4)]
+                for thread in threads:
+                    thread.start()
+                for thread in threads:
+                    thread.join()
+                assert texts == 4 * ["Hello world"]
+                assert repr(pool) == "<Pool of 0 streams>"
                 if pid:
                     _, status = os.waitpid(pid, 0)
                     print(os.waitstatus_to_exitcode(status))

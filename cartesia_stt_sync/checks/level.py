@@ -125,7 +125,7 @@ class Level:
     """
 
     __slots__ = (
-        *("_alive", "_scaled", "_clipped", "_constant", "_encoding", "_faint"),
+        *("_alive", "_clipped", "_constant", "_encoding", "_faint", "_scaled"),
         *("_peak", "_rate", "_samples", "_seconds", "_shift", "_sound", "_top"),
         "sounding",
     )
